@@ -1,0 +1,105 @@
+// Package telemetry makes the logger and serves the metrics of a program.
+package telemetry
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"regexp"
+	"strings"
+
+	"github.com/lmittmann/tint"
+
+	"millrace/internal/fault"
+)
+
+// Secret is a string that no log shows, whatever way it gets there.
+type Secret string
+
+const hidden = "[redacted]"
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// String implements fmt.Stringer.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString implements fmt.GoStringer.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText keeps the secret out of JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reveal returns the secret for the one place that uses it.
+func (s Secret) Reveal() string { return string(s) }
+
+// LogOptions configures NewLogger.
+type LogOptions struct {
+	Service string
+	Level   slog.Level
+	// Text writes for people; otherwise one JSON object a line.
+	Text bool
+	// Color colours text; for terminals.
+	Color bool
+}
+
+// NewLogger returns a logger that writes timestamp, level, service, msg and
+// attributes. Errors are written with their public code and text, and their
+// cause with everything scrubbed that looks like a credential or an address.
+func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
+	if opts.Text {
+		return slog.New(tint.NewHandler(w, &tint.Options{
+			Level: opts.Level, TimeFormat: "15:04:05.000", NoColor: !opts.Color, ReplaceAttr: replace,
+		}))
+	}
+	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: opts.Level, ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
+		if len(groups) == 0 && attr.Key == slog.TimeKey {
+			attr.Key = "timestamp"
+			return attr
+		}
+		return replace(groups, attr)
+	}})
+	return slog.New(handler).With(slog.String("service", opts.Service))
+}
+
+func replace(_ []string, attr slog.Attr) slog.Attr {
+	switch value := attr.Value.Any().(type) {
+	case error:
+		attr.Value = slog.StringValue(errorText(value))
+	case string:
+		if attr.Key == "error" || attr.Key == "stack" || attr.Key == slog.MessageKey {
+			attr.Value = slog.StringValue(Scrub(value))
+		}
+	}
+	return attr
+}
+
+func errorText(err error) string {
+	var f *fault.Fault
+	if !errors.As(err, &f) {
+		return Scrub(err.Error())
+	}
+	text := string(f.Code) + ": " + f.Message
+	if cause := f.Cause(); cause != nil {
+		text += " Cause: " + cause.Error()
+	}
+	return Scrub(text)
+}
+
+// sensitive matches what must not be in a log even when a vendor or a library
+// puts it into an error: credentials, e-mail addresses, card-like numbers.
+var sensitive = regexp.MustCompile(strings.Join([]string{ //nolint:gochecknoglobals // compiled once
+	`\b(?:sk|rk|pk)_(?:live|test)_\w+`, `\bwhsec_[\w+/=]+`, `\bre_\w{8,}`, `\bmrk_\w+`, `(?i)\bbearer\s+\S+`,
+	`\bpi_\w+_secret_\w+`,
+	`(?:postgres(?:ql)?|rediss?)://\S+`,
+	`[\w.+-]+@[\w-]+\.[\w.-]+`,
+	`\b(?:\d[ -]?){12,18}\d\b`,
+}, "|"))
+
+// Scrub replaces what must not be in a log.
+func Scrub(text string) string { return sensitive.ReplaceAllString(text, hidden) }

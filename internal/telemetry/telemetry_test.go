@@ -1,0 +1,78 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"millrace/internal/fault"
+	"millrace/internal/telemetry"
+)
+
+func TestLogsAreOneObjectALineWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	logger := telemetry.NewLogger(&out, telemetry.LogOptions{Service: "intake"})
+	logger.Info("hello", slog.Any("key", telemetry.Secret("hunter2")), slog.Int64("jobId", 7),
+		slog.Any("error", fault.New(fault.Unavailable, "Try again.").Because(errors.New("POST with sk_live_abc123 for jo@example.com"))))
+
+	var line map[string]any
+	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
+	require.Equal(t, "intake", line["service"])
+	require.Equal(t, "INFO", line["level"])
+	require.NotEmpty(t, line["timestamp"])
+	require.EqualValues(t, 7, line["jobId"])
+	require.Equal(t, "[redacted]", line["key"])
+	require.Equal(t, "UNAVAILABLE: Try again. Cause: POST with [redacted] for [redacted]", line["error"])
+}
+
+func TestScrubHidesWhatLooksSensitive(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"plain text stays, 12345 too":      "plain text stays, 12345 too",
+		"sk_test_4eC39HqLyjWDarjtT1zdp7dc": "[redacted]",
+		"whsec_abc+/=":                     "[redacted]",
+		"mrk_abc_def.":                     "[redacted].",
+		"Authorization: Bearer abc.def":    "Authorization: [redacted]",
+		"postgres://u:p@h/db failed":       "[redacted] failed",
+		"card 4242 4242 4242 4242 refused": "card [redacted] refused",
+		"to jo.doe+x@example.co.uk":        "to [redacted]",
+		"pi_3Mr_secret_YrKJUKribcBjcG8HVh": "[redacted]",
+	} {
+		require.Equal(t, want, telemetry.Scrub(text))
+	}
+	encoded, err := json.Marshal(map[string]any{"s": telemetry.Secret("hunter2")})
+	require.NoError(t, err)
+	require.NotContains(t, string(encoded), "hunter2")
+}
+
+func TestMetricsServerServesOnlyMetrics(t *testing.T) {
+	t.Parallel()
+	registry := telemetry.NewRegistry("v1.2.3")
+	problems, err := testutil.GatherAndLint(registry, "millrace_build_info")
+	require.NoError(t, err)
+	require.Empty(t, problems)
+	server := httptest.NewServer(telemetry.MetricsServer(registry, slog.New(slog.DiscardHandler)).Handler)
+	t.Cleanup(server.Close)
+	for path, want := range map[string]int{"/metrics": 200, "/": 404, "/debug/pprof/": 404} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+		require.NoError(t, err)
+		resp, err := server.Client().Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, want, resp.StatusCode, path)
+		if want == 200 {
+			require.Contains(t, string(body), `millrace_build_info{go_version=`)
+		}
+	}
+}
