@@ -1,0 +1,193 @@
+// Package apikey makes, stores and checks API keys. A key is
+// "mrk_<id>_<secret>": the id finds the row, the secret is 256 random bits of
+// which only the SHA-256 is stored. A slow hash adds nothing to a secret that
+// cannot be guessed.
+package apikey
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"millrace/internal/fault"
+	"millrace/internal/postgres"
+	"millrace/internal/telemetry"
+)
+
+// Scope is a right that a key carries.
+type Scope string
+
+// The scopes.
+const (
+	JobsRead     Scope = "jobs:read"
+	JobsWrite    Scope = "jobs:write"
+	MetricsWrite Scope = "metrics:write"
+	OpsAdmin     Scope = "ops:admin"
+)
+
+// Scopes lists every scope.
+func Scopes() []Scope { return []Scope{JobsRead, JobsWrite, MetricsWrite, OpsAdmin} }
+
+const (
+	prefix    = "mrk_"
+	idLen     = 16 // base32 characters of 80 random bits
+	secretLen = 52 // base32 characters of 256 random bits
+)
+
+// Key is what is stored of a key.
+type Key struct {
+	ID        string     `json:"id"`
+	Tenant    string     `json:"tenant"`
+	Name      string     `json:"name"`
+	Scopes    []Scope    `json:"scopes"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitzero"`
+	RevokedAt *time.Time `json:"revoked_at,omitzero"`
+
+	hash []byte
+}
+
+// Has reports whether the key carries the scope.
+func (k Key) Has(scope Scope) bool { return slices.Contains(k.Scopes, scope) }
+
+// Valid reports whether the key may be used at that time.
+func (k Key) Valid(now time.Time) bool {
+	return k.RevokedAt == nil && (k.ExpiresAt == nil || now.Before(*k.ExpiresAt))
+}
+
+// Matches reports in constant time whether secret is the key's.
+func (k Key) Matches(secret string) bool {
+	hash := sha256.Sum256([]byte(secret))
+	return subtle.ConstantTimeCompare(hash[:], k.hash) == 1
+}
+
+// Split takes a presented key apart. ok is false when it has not the form of a key.
+func Split(presented string) (id, secret string, ok bool) {
+	rest, ok := strings.CutPrefix(presented, prefix)
+	if !ok {
+		return "", "", false
+	}
+	id, secret, ok = strings.Cut(rest, "_")
+	if !ok || len(id) != idLen || len(secret) != secretLen {
+		return "", "", false
+	}
+	return id, secret, true
+}
+
+// Request is what Create makes a key from.
+type Request struct {
+	Tenant string
+	Name   string
+	Scopes []Scope
+	// ExpiresAt is when the key stops working; nil is never.
+	ExpiresAt *time.Time
+}
+
+// TenantID is the form of a tenant's id.
+var TenantID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`) //nolint:gochecknoglobals // compiled once
+
+func (r Request) validate(now time.Time) error {
+	var fields fault.Fields
+	fields.Check(TenantID.MatchString(r.Tenant), "tenant", "must have 1 to 63 of a-z, 0-9, _ and -, and begin with a letter or a digit")
+	fields.Check(len(r.Name) <= 100, "name", "must have at most 100 bytes")
+	fields.Check(len(r.Scopes) > 0, "scopes", "must name at least one scope")
+	for _, scope := range r.Scopes {
+		fields.Check(slices.Contains(Scopes(), scope), "scopes", fmt.Sprintf("must be of %v", Scopes()))
+	}
+	fields.Check(r.ExpiresAt == nil || r.ExpiresAt.After(now), "expires_at", "must be in the future")
+	return fields.Err()
+}
+
+// Create stores a new key, and its tenant if that is new. It returns the only
+// copy of the key that can be presented. db must act as the owner.
+func Create(ctx context.Context, db *postgres.Tenancy, request Request, now time.Time) (Key, telemetry.Secret, error) {
+	if err := request.validate(now); err != nil {
+		return Key{}, "", err
+	}
+	id, secret := random(10), random(32)
+	hash := sha256.Sum256([]byte(secret))
+	key := Key{
+		ID: id, Tenant: request.Tenant, Name: request.Name, Scopes: request.Scopes,
+		CreatedAt: now.UTC().Truncate(time.Microsecond), ExpiresAt: request.ExpiresAt, hash: hash[:],
+	}
+	err := db.Tx(ctx, "", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO tenants (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`,
+			key.Tenant, key.CreatedAt); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO api_keys (id, tenant_id, name, secret_hash, scopes, created_at, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			key.ID, key.Tenant, key.Name, key.hash, key.Scopes, key.CreatedAt, key.ExpiresAt)
+		return err
+	})
+	if err != nil {
+		return Key{}, "", postgres.Fault(err)
+	}
+	return key, telemetry.Secret(prefix + id + "_" + secret), nil
+}
+
+// List returns the tenant's keys, newest first, or all keys when tenant is
+// empty. db must act as the owner.
+func List(ctx context.Context, db *postgres.Tenancy, tenant string) ([]Key, error) {
+	var keys []Key
+	err := db.Query(ctx, "", func(rows pgx.Rows) error {
+		var err error
+		keys, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
+			var key Key
+			err := row.Scan(&key.ID, &key.Tenant, &key.Name, &key.Scopes, &key.CreatedAt, &key.ExpiresAt, &key.RevokedAt)
+			return key, err
+		})
+		return err
+	}, `SELECT id, tenant_id, name, scopes, created_at, expires_at, revoked_at FROM api_keys
+		WHERE $1 = '' OR tenant_id = $1 ORDER BY created_at DESC, id`, tenant)
+	return keys, postgres.Fault(err)
+}
+
+// Revoke ends a key. Programs that have it cached follow within their cache's
+// time. The fault is NOT_FOUND when there is no such key that still works.
+func Revoke(ctx context.Context, db *postgres.Tenancy, id string, now time.Time) error {
+	return postgres.Fault(db.Tx(ctx, "", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`, id, now)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fault.New(fault.NotFound, "There is no key of that id that still works.")
+		}
+		return nil
+	}))
+}
+
+// find reads one key through the function that the intake role may call.
+func find(ctx context.Context, db *postgres.Tenancy, id string) (key Key, found bool, err error) {
+	key.ID = id
+	err = db.Query(ctx, "", func(rows pgx.Rows) error {
+		key, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (Key, error) {
+			key := Key{ID: id}
+			err := row.Scan(&key.Tenant, &key.hash, &key.Scopes, &key.ExpiresAt, &key.RevokedAt)
+			return key, err
+		})
+		return err
+	}, "SELECT tenant_id, secret_hash, scopes, expires_at, revoked_at FROM millrace_api_key($1)", id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Key{}, false, nil
+	}
+	return key, err == nil, postgres.Fault(err)
+}
+
+func random(bytes int) string {
+	buffer := make([]byte, bytes)
+	_, _ = rand.Read(buffer) // never fails (crypto/rand)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(buffer))
+}

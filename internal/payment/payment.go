@@ -1,0 +1,202 @@
+// Package payment holds what a payment is: its request and rules, its states,
+// its rows, and the capture through a gateway. It knows no job queue and no
+// HTTP.
+package payment
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"golang.org/x/text/currency"
+
+	"millrace/internal/fault"
+)
+
+// Limits of a request. MaxAmount, the metadata limits and the description's
+// length are Stripe's (API reference, "Create a PaymentIntent").
+const (
+	MaxAmount           = 99_999_999 // minor units
+	MaxDescription      = 1000       // characters
+	MaxItems            = 100
+	MaxMetadataKeys     = 50
+	MaxMetadataKey      = 40  // characters
+	MaxMetadataValue    = 500 // characters
+	maxEmail            = 254 // octets, RFC 5321
+	maxGatewayReference = 255 // characters of a Stripe id
+)
+
+// MetadataID is the key under which a gateway's record names our payment.
+const MetadataID = "payment_id"
+
+// Request is what a client submits: either a new charge (PaymentMethod) or the
+// capture of an authorised PaymentIntent (PaymentIntent).
+type Request struct {
+	Amount          int64             `json:"amount,omitzero" doc:"In the currency's minor unit (cents for usd, yen for jpy). Required with payment_method." minimum:"1" maximum:"99999999" example:"1999"`
+	Currency        string            `json:"currency,omitzero" doc:"ISO 4217, lower or upper case. Required with payment_method." minLength:"3" maxLength:"3" example:"usd"`
+	PaymentMethod   string            `json:"payment_method,omitzero" doc:"Stripe PaymentMethod to charge. Exactly one of payment_method and payment_intent." example:"pm_card_visa"`
+	PaymentIntent   string            `json:"payment_intent,omitzero" doc:"Authorised Stripe PaymentIntent to capture." example:"pi_3MrPBM2eZvKYlo2C1TEMacFD"`
+	AmountToCapture int64             `json:"amount_to_capture,omitzero" doc:"With payment_intent: how much of the authorised amount to capture, in minor units; all of it when absent." minimum:"1"`
+	CustomerEmail   string            `json:"customer_email,omitzero" doc:"Where Stripe sends the receipt." format:"email" maxLength:"254" example:"customer@example.com"`
+	Description     string            `json:"description,omitzero" doc:"Shown to the customer." maxLength:"1000" example:"Two tickets"`
+	Items           []Item            `json:"items,omitzero" doc:"What is paid for. When every item has a price, they must add up to amount." maxItems:"100"`
+	Metadata        map[string]string `json:"metadata,omitzero" doc:"Your own references, up to 50 keys. No personal data." `
+}
+
+// Item is one line of what is paid for.
+type Item struct {
+	Name     string `json:"name" minLength:"1" maxLength:"200" example:"Ticket"`
+	Quantity int64  `json:"quantity" minimum:"1" example:"1"`
+	Price    *int64 `json:"price,omitzero" doc:"Of one unit, in minor units." minimum:"0" example:"1999"`
+}
+
+// Validate checks a request and returns it normalised: trimmed, the currency
+// in lower case. The error is an INVALID_INPUT fault that names every field.
+func (r Request) Validate() (Request, error) {
+	r.Currency = strings.ToLower(strings.TrimSpace(r.Currency))
+	r.PaymentMethod = strings.TrimSpace(r.PaymentMethod)
+	r.PaymentIntent = strings.TrimSpace(r.PaymentIntent)
+	r.CustomerEmail = strings.TrimSpace(r.CustomerEmail)
+
+	var fields fault.Fields
+	switch {
+	case (r.PaymentMethod == "") == (r.PaymentIntent == ""):
+		fields.Add("payment_method", "or payment_intent must be given, and not both")
+	case r.PaymentMethod != "":
+		fields.Check(reference(r.PaymentMethod), "payment_method", "must be the id of a Stripe PaymentMethod (pm_…)")
+		fields.Check(r.Amount > 0 && r.Amount <= MaxAmount, "amount", fmt.Sprintf("must be an integer from 1 to %d in the currency's minor unit", MaxAmount))
+		fields.Check(r.AmountToCapture == 0, "amount_to_capture", "goes with payment_intent only")
+		fields.Check(knownCurrency(r.Currency), "currency", "must be an ISO 4217 code such as usd")
+	default:
+		fields.Check(reference(r.PaymentIntent) && strings.HasPrefix(r.PaymentIntent, "pi_"), "payment_intent", "must be the id of a Stripe PaymentIntent (pi_…)")
+		fields.Check(r.Amount >= 0 && r.Amount <= MaxAmount, "amount", fmt.Sprintf("must be an integer from 1 to %d in the currency's minor unit", MaxAmount))
+		fields.Check(r.Currency == "" || knownCurrency(r.Currency), "currency", "must be an ISO 4217 code such as usd")
+		fields.Check(r.AmountToCapture >= 0 && r.AmountToCapture <= MaxAmount, "amount_to_capture", "must be a positive integer in the currency's minor unit")
+		fields.Check(r.Amount == 0 || r.AmountToCapture <= r.Amount, "amount_to_capture", "must not exceed amount")
+	}
+	if r.CustomerEmail != "" {
+		address, err := mail.ParseAddress(r.CustomerEmail)
+		fields.Check(err == nil && address.Address == r.CustomerEmail && len(r.CustomerEmail) <= maxEmail,
+			"customer_email", "must be an e-mail address such as customer@example.com")
+	}
+	fields.Check(utf8.RuneCountInString(r.Description) <= MaxDescription, "description", fmt.Sprintf("must have at most %d characters", MaxDescription))
+	r.checkItems(&fields)
+	fields.Check(len(r.Metadata) <= MaxMetadataKeys, "metadata", fmt.Sprintf("must have at most %d keys", MaxMetadataKeys))
+	_, ours := r.Metadata[MetadataID]
+	fields.Check(!ours, "metadata", "must not have the key "+MetadataID+", which Millrace sets")
+	for key, value := range r.Metadata {
+		fields.Check(key != "" && utf8.RuneCountInString(key) <= MaxMetadataKey && !strings.ContainsAny(key, "[]"),
+			"metadata", fmt.Sprintf("must have keys of 1 to %d characters without brackets", MaxMetadataKey))
+		fields.Check(utf8.RuneCountInString(value) <= MaxMetadataValue, "metadata", fmt.Sprintf("must have values of at most %d characters", MaxMetadataValue))
+	}
+	return r, fields.Err()
+}
+
+func (r Request) checkItems(fields *fault.Fields) {
+	fields.Check(len(r.Items) <= MaxItems, "items", fmt.Sprintf("must have at most %d entries", MaxItems))
+	var sum int64
+	priced := len(r.Items) > 0
+	for i, item := range r.Items {
+		at := fmt.Sprintf("items[%d].", i)
+		fields.Check(strings.TrimSpace(item.Name) != "" && utf8.RuneCountInString(item.Name) <= 200, at+"name", "must have 1 to 200 characters")
+		fields.Check(item.Quantity >= 1 && item.Quantity <= MaxAmount, at+"quantity", "must be a positive integer")
+		if item.Price == nil {
+			priced = false
+			continue
+		}
+		ok := *item.Price >= 0 && *item.Price <= MaxAmount
+		fields.Check(ok, at+"price", "must be an integer from 0 in the currency's minor unit")
+		if !ok || item.Quantity > MaxAmount {
+			priced = false
+			continue
+		}
+		// Both factors are below 1e8, so the product fits; the sum is capped before it could not.
+		sum = min(sum+*item.Price*item.Quantity, 1e17)
+	}
+	if priced && r.Amount > 0 {
+		fields.Check(sum == r.Amount, "items", "must add up to amount when each has a price")
+	}
+}
+
+func reference(id string) bool {
+	return len(id) <= maxGatewayReference && strings.IndexFunc(id, func(c rune) bool {
+		return c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
+	}) < 0
+}
+
+// knownCurrency asks the ISO 4217 table of golang.org/x/text (from CLDR).
+func knownCurrency(code string) bool {
+	if len(code) != 3 {
+		return false
+	}
+	_, err := currency.ParseISO(code)
+	return err == nil
+}
+
+// Status is where a payment stands.
+type Status string
+
+// The states of a payment. Captured and Failed are final.
+const (
+	Pending        Status = "pending"         // accepted, not yet worked
+	Processing     Status = "processing"      // the gateway has been asked
+	RequiresAction Status = "requires_action" // the customer must authenticate
+	Captured       Status = "captured"
+	Failed         Status = "failed"
+)
+
+// Final reports whether the status can change no more.
+func (s Status) Final() bool { return s == Captured || s == Failed }
+
+// Payment is one payment of a tenant.
+type Payment struct {
+	ID     uuid.UUID `json:"id"`
+	Tenant string    `json:"-"`
+	Status Status    `json:"status" enum:"pending,processing,requires_action,captured,failed"`
+	Request
+	// IntentID is the gateway's PaymentIntent, once there is one.
+	IntentID        string          `json:"payment_intent_id,omitzero" doc:"Stripe's PaymentIntent, once there is one."`
+	AmountCaptured  int64           `json:"amount_captured,omitzero" doc:"In minor units."`
+	Failure         json.RawMessage `json:"failure,omitzero" doc:"Why it failed: code, error and details as in an error answer."`
+	GatewayRequests int             `json:"gateway_requests" doc:"How many times the gateway was asked to move this payment on."`
+	CreatedAt       time.Time       `json:"created_at"`
+	UpdatedAt       time.Time       `json:"updated_at"`
+}
+
+// New returns the payment that a valid request asks for. now is truncated to
+// microseconds, which is what the database keeps.
+func New(tenant string, id uuid.UUID, request Request, now time.Time) Payment {
+	now = now.UTC().Truncate(time.Microsecond)
+	return Payment{ID: id, Tenant: tenant, Status: Pending, Request: request, CreatedAt: now, UpdatedAt: now}
+}
+
+// Submitted returns the payment as it was when it was accepted, so that a
+// replayed submission gets the answer that the first one got.
+func (p Payment) Submitted() Payment {
+	return New(p.Tenant, p.ID, p.Request, p.CreatedAt)
+}
+
+// Outcome is what a gateway's answer makes of a payment.
+type Outcome struct {
+	Status         Status
+	IntentID       string
+	Amount         int64 // authorised or charged, minor units
+	AmountCaptured int64 // minor units
+	Currency       string
+	// Failure is set when Status is Failed.
+	Failure *fault.Fault
+}
+
+// Result is what the job returns: the payment's outcome without personal data.
+type Result struct {
+	PaymentID      uuid.UUID `json:"payment_id"`
+	Status         Status    `json:"status"`
+	IntentID       string    `json:"payment_intent_id"`
+	Amount         int64     `json:"amount"`
+	AmountCaptured int64     `json:"amount_captured"`
+	Currency       string    `json:"currency"`
+}
