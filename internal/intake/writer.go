@@ -1,0 +1,231 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"millrace/internal/fault"
+	"millrace/internal/postgres"
+)
+
+// Options configures NewWriter.
+type Options struct {
+	// Pool connects to the database. Required.
+	Pool *pgxpool.Pool
+	// Role is what each transaction acts as. Default postgres.Intake.
+	Role postgres.Role
+	// MaxBatch is how many submissions share a commit at most. Default 512.
+	MaxBatch int
+	// Backlog is how many submissions may wait for the writer before further ones
+	// are refused with UNAVAILABLE. Default 8192.
+	Backlog int
+	// CommitTimeout bounds one transaction; when it passes, its submissions are
+	// answered with UNAVAILABLE. Default 5 s.
+	CommitTimeout time.Duration
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// Logger is required.
+	Logger *slog.Logger
+	// Metrics registers the writer's metrics. Required.
+	Metrics prometheus.Registerer
+}
+
+// Writer commits submissions. Its only timers are limits: it writes whatever
+// waits as soon as the commit before has returned, so a lone request waits for
+// nobody and a crowd shares commits.
+type Writer struct {
+	opts    Options
+	tenancy *postgres.Tenancy
+	river   *river.Client[pgx.Tx]
+	queue   chan *request
+	metrics *metrics
+	// ids are job ids taken from River's sequence ahead of time. Only Run uses it.
+	ids []int64
+	// done is closed when Run returned: nothing will be answered any more.
+	done chan struct{}
+}
+
+// NewWriter returns a writer; Run makes it work.
+func NewWriter(opts Options) (*Writer, error) {
+	if opts.Pool == nil || opts.Logger == nil || opts.Metrics == nil {
+		return nil, errors.New("intake: Pool, Logger and Metrics are required")
+	}
+	if opts.Role == "" {
+		opts.Role = postgres.Intake
+	}
+	if opts.MaxBatch == 0 {
+		opts.MaxBatch = 512
+	}
+	if opts.Backlog == 0 {
+		opts.Backlog = 8192
+	}
+	if opts.CommitTimeout == 0 {
+		opts.CommitTimeout = 5 * time.Second
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	metrics, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	// The client only inserts; it is never started, so it leads and works nothing.
+	client, err := river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
+		// How often at most a queue's workers are told of new jobs.
+		FetchCooldown: time.Millisecond,
+		Logger:        opts.Logger,
+		Middleware:    riverMiddleware(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("intake: river client: %w", err)
+	}
+	return &Writer{
+		opts:    opts,
+		tenancy: postgres.NewTenancy(opts.Pool, opts.Role),
+		river:   client,
+		queue:   make(chan *request, opts.Backlog),
+		metrics: metrics,
+		done:    make(chan struct{}),
+	}, nil
+}
+
+// Submit commits a submission, with others if there are any, and returns after
+// the commit. The fault is IDEMPOTENCY_MISMATCH when the key was used for
+// another request, UNAVAILABLE when the database cannot be reached or too many
+// wait, DB_ERROR when the database refused this submission. After UNAVAILABLE
+// it may have been committed all the same: the same key finds out.
+func (w *Writer) Submit(ctx context.Context, submission Submission) (Receipt, error) {
+	r := &request{Submission: submission, reply: make(chan outcome, 1), gone: ctx.Done()}
+	select {
+	case w.queue <- r:
+	case <-w.done:
+		return Receipt{}, stopping()
+	default:
+		w.metrics.refused.Inc()
+		return Receipt{}, fault.New(fault.Unavailable, "Too many submissions are waiting to be written; try again shortly.").After(time.Second)
+	}
+	select {
+	case o := <-r.reply:
+		return o.receipt, o.err
+	case <-ctx.Done():
+		return Receipt{}, fault.From(ctx.Err())
+	case <-w.done:
+		select {
+		case o := <-r.reply:
+			return o.receipt, o.err
+		default:
+			return Receipt{}, stopping()
+		}
+	}
+}
+
+func stopping() *fault.Fault {
+	return fault.New(fault.Unavailable, "The server is shutting down; try again.").After(time.Second)
+}
+
+// Run writes until ctx ends, and then what is still waiting.
+func (w *Writer) Run(ctx context.Context) error {
+	defer close(w.done)
+	var carried []*request
+	for {
+		batch := carried
+		carried = nil
+		if len(batch) == 0 {
+			select {
+			case r := <-w.queue:
+				batch = append(batch, r)
+			case <-ctx.Done():
+				select {
+				case r := <-w.queue:
+					batch = append(batch, r)
+				default:
+					return nil
+				}
+			}
+		}
+		batch = w.fill(batch)
+		batch, carried = w.distinct(batch)
+		if len(batch) > 0 {
+			// A commit that has begun is finished, whether or not we are stopping.
+			w.write(context.WithoutCancel(ctx), batch)
+		}
+	}
+}
+
+// fill adds what waits, up to the batch's limit.
+func (w *Writer) fill(batch []*request) []*request {
+	for len(batch) < w.opts.MaxBatch {
+		select {
+		case r := <-w.queue:
+			batch = append(batch, r)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+type key struct{ tenant, route, key string }
+
+// distinct drops requests whose caller left, and keeps the second of two equal
+// idempotency keys for the next batch, where it meets the first as committed.
+func (w *Writer) distinct(batch []*request) (now, later []*request) {
+	seen := make(map[key]struct{}, len(batch))
+	for _, r := range batch {
+		select {
+		case <-r.gone:
+			continue
+		default:
+		}
+		if r.Key != "" {
+			k := key{r.Tenant, r.Route, r.Key}
+			if _, twice := seen[k]; twice {
+				later = append(later, r)
+				continue
+			}
+			seen[k] = struct{}{}
+		}
+		now = append(now, r)
+	}
+	return now, later
+}
+
+// write commits a batch and answers each of its requests. When the database
+// refuses the batch because of what is in it, its halves are tried by
+// themselves, so that in the end only the row at fault fails.
+func (w *Writer) write(ctx context.Context, batch []*request) {
+	started := w.opts.Now()
+	replies, err := w.commit(ctx, batch)
+	switch {
+	case err == nil:
+		w.metrics.committed(len(batch), w.opts.Now().Sub(started))
+		for i, r := range batch {
+			if reply := replies[i]; reply.err == nil && !reply.receipt.Replayed {
+				w.metrics.enqueued(r.Kind.Name, r.Kind.Queue)
+			}
+			r.answer(replies[i].receipt, replies[i].err)
+		}
+	case len(batch) == 1 || postgres.Unreachable(err):
+		w.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
+		err = postgres.Fault(err)
+		for _, r := range batch {
+			r.answer(Receipt{}, err)
+		}
+	default:
+		half := len(batch) / 2
+		w.write(ctx, batch[:half])
+		w.write(ctx, batch[half:])
+	}
+}
+
+// Waiting returns how many submissions wait for the writer.
+func (w *Writer) Waiting() int { return len(w.queue) }

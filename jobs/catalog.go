@@ -1,0 +1,21 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/riverqueue/river"
+)
+
+// Handlers works the kinds: one method a kind. A kind whose method is missing
+// in package workers does not build.
+type Handlers interface {
+	PaymentCapture(ctx context.Context, job *river.Job[PaymentCaptureArgs]) (result any, err error)
+}
+
+// Catalog is the list of every kind of job. Routes, worker registration, metric
+// labels, dashboards, load generation and documentation are derived from it.
+func Catalog() []*Kind {
+	return []*Kind{
+		paymentCapture(Handlers.PaymentCapture),
+	}
+}

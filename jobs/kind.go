@@ -1,0 +1,221 @@
+// Package jobs is the catalogue of what Millrace can do: one row a kind in
+// catalog.go, one file a kind with its input, its arguments and its policy.
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"millrace/internal/fault"
+	"millrace/internal/postgres"
+	"millrace/internal/strictjson"
+)
+
+// Kind is one row of the catalogue.
+type Kind struct {
+	// Name is the kind's name everywhere: in the API, in River, in metrics.
+	Name string
+	// Queue is where its jobs wait.
+	Queue string
+	// Slots is how many jobs of the queue one worker process runs at once,
+	// unless QUEUES says otherwise.
+	Slots int
+	// Summary says in one sentence what the kind does.
+	Summary string
+	// Public kinds may be submitted by clients; the others are the platform's own.
+	Public bool
+	// Resource is what the answer calls the domain row that the job works on
+	// ("payment"); empty for kinds whose jobs stand alone.
+	Resource string
+	// KeyRequired says that a submission must bring an idempotency key, because
+	// a repeat without one would do harm.
+	KeyRequired bool
+	// Policy says how the job is run and repeated.
+	Policy Policy
+	// Sample is an input that is valid, for documentation and load.
+	Sample any
+
+	accept   func(input []byte, at Acceptance) (Accepted, error)
+	insert   func(ctx context.Context, tx pgx.Tx, resources []any) error
+	find     func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error)
+	cancel   func(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error
+	original func(resource any) any
+	register func(registry *river.Workers, handlers Handlers)
+	input    reflect.Type
+	resource reflect.Type
+}
+
+// Acceptance is the context in which an input becomes a job.
+type Acceptance struct {
+	Tenant string
+	// ID is for the domain row, if the kind has one.
+	ID  uuid.UUID
+	Now time.Time
+}
+
+// Accepted is a valid input, ready to be committed.
+type Accepted struct {
+	// Args are what the job carries: ids, never personal data.
+	Args river.JobArgs
+	// Resource is the domain row to insert, and ResourceID its id; nil and zero
+	// for kinds without one.
+	Resource   any
+	ResourceID uuid.UUID
+	// Hash is SHA-256 over the normalised input: equal for requests that ask for
+	// the same, whatever their order of members and white space.
+	Hash [sha256.Size]byte
+}
+
+// Accept decodes and validates an input. The error is an INVALID_INPUT fault.
+func (k *Kind) Accept(input []byte, at Acceptance) (Accepted, error) { return k.accept(input, at) }
+
+// Insert writes the domain rows of accepted inputs of one tenant, which tx must
+// have entered.
+func (k *Kind) Insert(ctx context.Context, tx pgx.Tx, resources []any) error {
+	if k.insert == nil {
+		return nil
+	}
+	return k.insert(ctx, tx, resources)
+}
+
+// Find reads the domain row as it is now.
+func (k *Kind) Find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error) {
+	return k.find(ctx, db, tenant, id)
+}
+
+// Cancel ends a domain row whose job is cancelled before it started, in the
+// tenant's transaction tx.
+func (k *Kind) Cancel(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error {
+	return k.cancel(ctx, tx, tenant, id, now)
+}
+
+// Original returns a domain row as it was when its submission was accepted.
+func (k *Kind) Original(resource any) any { return k.original(resource) }
+
+// Register adds the kind's worker to River's registry.
+func (k *Kind) Register(registry *river.Workers, handlers Handlers) { k.register(registry, handlers) }
+
+// Input returns the Go type of the kind's input, for its JSON schema.
+func (k *Kind) Input() reflect.Type { return k.input }
+
+// ResourceType returns the Go type of the kind's domain row, or nil.
+func (k *Kind) ResourceType() reflect.Type { return k.resource }
+
+// input is what a client submits: it knows its rules, and returns itself
+// normalised.
+type input[I any] interface {
+	Validate() (I, error)
+}
+
+// work is a method of Handlers, as a method expression.
+type work[A river.JobArgs] func(Handlers, context.Context, *river.Job[A]) (any, error)
+
+// standalone completes the row of a kind whose input is its arguments.
+func standalone[A interface {
+	river.JobArgs
+	input[A]
+}](kind Kind, do work[A],
+) *Kind {
+	kind.input = reflect.TypeFor[A]()
+	kind.accept = func(body []byte, _ Acceptance) (Accepted, error) {
+		args, hash, err := decode[A](body)
+		return Accepted{Args: args, Hash: hash}, err
+	}
+	kind.register = func(registry *river.Workers, handlers Handlers) { register(registry, &kind, handlers, do) }
+	return &kind
+}
+
+// store is how a kind keeps its domain rows.
+type store[R any] struct {
+	insertMany func(ctx context.Context, tx pgx.Tx, rows []R) error
+	find       func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (R, error)
+	cancel     func(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error
+	original   func(R) R
+}
+
+// stored completes the row of a kind whose input becomes a domain row, which
+// its job refers to by id.
+func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept func(I, Acceptance) (R, A), do work[A]) *Kind {
+	kind.input, kind.resource = reflect.TypeFor[I](), reflect.TypeFor[R]()
+	kind.accept = func(body []byte, at Acceptance) (Accepted, error) {
+		in, hash, err := decode[I](body)
+		if err != nil {
+			return Accepted{}, err
+		}
+		row, args := accept(in, at)
+		return Accepted{Args: args, Resource: row, ResourceID: at.ID, Hash: hash}, nil
+	}
+	kind.insert = func(ctx context.Context, tx pgx.Tx, resources []any) error {
+		typed := make([]R, len(resources))
+		for i, resource := range resources {
+			row, ok := resource.(R)
+			if !ok {
+				return fmt.Errorf("jobs: %s: a row of type %T", kind.Name, resource)
+			}
+			typed[i] = row
+		}
+		return rows.insertMany(ctx, tx, typed)
+	}
+	kind.find = func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error) {
+		return rows.find(ctx, db, tenant, id)
+	}
+	kind.cancel = rows.cancel
+	kind.original = func(resource any) any {
+		if row, ok := resource.(R); ok {
+			return rows.original(row)
+		}
+		return resource
+	}
+	kind.register = func(registry *river.Workers, handlers Handlers) { register(registry, &kind, handlers, do) }
+	return &kind
+}
+
+func decode[I input[I]](body []byte) (in I, hash [sha256.Size]byte, err error) {
+	if err := strictjson.Decode(body, &in); err != nil {
+		return in, hash, err
+	}
+	if in, err = in.Validate(); err != nil {
+		return in, hash, err
+	}
+	normalised, err := json.Marshal(in)
+	if err != nil {
+		return in, hash, fault.From(err)
+	}
+	return in, sha256.Sum256(normalised), nil
+}
+
+// register adapts a handler to River: timeout and retry from the policy, the
+// result recorded as the job's output.
+func register[A river.JobArgs](registry *river.Workers, kind *Kind, handlers Handlers, do work[A]) {
+	river.AddWorker(registry, &worker[A]{kind: kind, handlers: handlers, do: do})
+}
+
+type worker[A river.JobArgs] struct {
+	river.WorkerDefaults[A]
+
+	kind     *Kind
+	handlers Handlers
+	do       work[A]
+}
+
+func (w *worker[A]) Timeout(*river.Job[A]) time.Duration { return w.kind.Policy.Timeout }
+
+func (w *worker[A]) NextRetry(job *river.Job[A]) time.Time {
+	return time.Now().Add(w.kind.Policy.Delay(job.ID, job.Attempt))
+}
+
+func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
+	result, err := w.do(w.handlers, ctx, job)
+	if err != nil || result == nil {
+		return err
+	}
+	return river.RecordOutput(ctx, result)
+}

@@ -1,0 +1,168 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/jobs"
+)
+
+const (
+	// depthInterval is how often the leader looks at the queues. A scrape only
+	// reads what was seen last, and costs the database nothing.
+	depthInterval = 5 * time.Second
+	// depthCap bounds what is counted of one queue and state, and so the cost.
+	depthCap = 10_000
+)
+
+// depth exports how full the queues are. Every worker process has one, but only
+// that of River's leader exports anything, so that nothing is counted twice;
+// when the leader dies the next one takes over.
+type depth struct {
+	pool   *pgxpool.Pool
+	client string
+	logger *slog.Logger
+	seen   atomic.Pointer[[]queueDepth]
+
+	jobs   *prometheus.Desc
+	oldest *prometheus.Desc
+	paused *prometheus.Desc
+}
+
+type queueDepth struct {
+	queue  string
+	states map[string]int64
+	oldest time.Duration
+	paused bool
+}
+
+func newDepth(pool *pgxpool.Pool, client string, logger *slog.Logger, registry prometheus.Registerer) (*depth, error) {
+	d := &depth{
+		pool: pool, client: client, logger: logger,
+		jobs: prometheus.NewDesc("millrace_queue_jobs",
+			fmt.Sprintf("Jobs in a queue by live state, counted up to %d; exported by the leader only.", depthCap), []string{"queue", "state"}, nil),
+		oldest: prometheus.NewDesc("millrace_queue_oldest_available_age_seconds",
+			"How long the longest-waiting job that could run has been waiting; 0 when none waits. Exported by the leader only.", []string{"queue"}, nil),
+		paused: prometheus.NewDesc("millrace_queue_paused",
+			"1 when the queue is paused. Exported by the leader only.", []string{"queue"}, nil),
+	}
+	if err := registry.Register(d); err != nil {
+		return nil, fmt.Errorf("workers: metrics: %w", err)
+	}
+	return d, nil
+}
+
+// Describe implements prometheus.Collector.
+func (d *depth) Describe(descs chan<- *prometheus.Desc) {
+	descs <- d.jobs
+	descs <- d.oldest
+	descs <- d.paused
+}
+
+// Collect implements prometheus.Collector.
+func (d *depth) Collect(metrics chan<- prometheus.Metric) {
+	seen := d.seen.Load()
+	if seen == nil {
+		return
+	}
+	for _, q := range *seen {
+		for state, n := range q.states {
+			metrics <- prometheus.MustNewConstMetric(d.jobs, prometheus.GaugeValue, float64(n), q.queue, state)
+		}
+		metrics <- prometheus.MustNewConstMetric(d.oldest, prometheus.GaugeValue, q.oldest.Seconds(), q.queue)
+		paused := 0.0
+		if q.paused {
+			paused = 1
+		}
+		metrics <- prometheus.MustNewConstMetric(d.paused, prometheus.GaugeValue, paused, q.queue)
+	}
+}
+
+func (d *depth) run(ctx context.Context) {
+	ticker := time.NewTicker(depthInterval)
+	defer ticker.Stop()
+	for {
+		seen, err := d.look(ctx)
+		switch {
+		case err == nil:
+			d.seen.Store(seen)
+		case ctx.Err() == nil:
+			// Old figures would lie: export none until the database answers again.
+			d.seen.Store(nil)
+			d.logger.WarnContext(ctx, "workers: queue depth could not be read", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look reads the queues' depths if this process leads, else nil. Each number is
+// an index scan of at most depthCap entries.
+func (d *depth) look(ctx context.Context) (*[]queueDepth, error) {
+	ctx, cancel := context.WithTimeout(ctx, depthInterval)
+	defer cancel()
+	var leads bool
+	err := d.pool.QueryRow(ctx, `SELECT leader_id = $1 FROM river_leader WHERE expires_at > now()`, d.client).Scan(&leads)
+	if errors.Is(err, pgx.ErrNoRows) || (err == nil && !leads) {
+		return nil, nil //nolint:nilnil // nothing to export is not an error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("workers: leader: %w", err)
+	}
+	var names []string
+	for _, queue := range jobs.Queues() {
+		names = append(names, queue.Name)
+	}
+	rows, err := d.pool.Query(ctx, `
+		SELECT q.name, state.name,
+			(SELECT count(*) FROM (SELECT 1 FROM river_job WHERE state = state.name::river_job_state AND queue = q.name LIMIT $2) AS counted),
+			coalesce(extract(epoch FROM now() - (
+				SELECT min(first.scheduled_at) FROM generate_series(1, 4) AS prio (n), LATERAL (
+					SELECT scheduled_at FROM river_job
+					WHERE state = 'available' AND queue = q.name AND priority = prio.n
+					ORDER BY scheduled_at LIMIT 1) AS first)), 0)::float8,
+			EXISTS (SELECT 1 FROM river_queue WHERE name = q.name AND paused_at IS NOT NULL)
+		FROM unnest($1::text[]) AS q (name), unnest(ARRAY['available', 'running', 'retryable', 'scheduled']) AS state (name)`,
+		names, depthCap)
+	if err != nil {
+		return nil, fmt.Errorf("workers: depth: %w", err)
+	}
+	byQueue := map[string]*queueDepth{}
+	var (
+		queue, state string
+		count        int64
+		oldest       float64
+		paused       bool
+	)
+	_, err = pgx.ForEachRow(rows, []any{&queue, &state, &count, &oldest, &paused}, func() error {
+		q := byQueue[queue]
+		if q == nil {
+			q = &queueDepth{queue: queue, states: map[string]int64{}}
+			byQueue[queue] = q
+		}
+		q.states[state], q.paused = count, paused
+		q.oldest = time.Duration(max(0, oldest) * float64(time.Second))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("workers: depth: %w", err)
+	}
+	seen := make([]queueDepth, 0, len(byQueue))
+	for _, name := range names {
+		if q := byQueue[name]; q != nil {
+			seen = append(seen, *q)
+		}
+	}
+	return &seen, nil
+}

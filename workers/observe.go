@@ -1,0 +1,148 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"millrace/internal/fault"
+	"millrace/jobs"
+)
+
+// observer stands around every attempt: it turns panics and errors into public
+// faults before River stores them, applies the retry table, logs and measures.
+type observer struct {
+	river.MiddlewareDefaults
+
+	logger   *slog.Logger
+	finished *prometheus.CounterVec
+	run      *prometheus.HistogramVec
+	wait     *prometheus.HistogramVec
+	busy     *prometheus.GaugeVec
+}
+
+func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer, error) {
+	labels := []string{"kind", "queue"}
+	buckets := prometheus.ExponentialBuckets(0.001, 2, 18) // 1 ms to 131 s
+	o := &observer{
+		logger: logger,
+		finished: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_jobs_finished_total",
+			Help: "Attempts that ended, by outcome: completed, cancelled, discarded (all final), retried, snoozed, interrupted.",
+		}, []string{"kind", "queue", "outcome"}),
+		run: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "millrace_job_run_seconds", Help: "Time an attempt ran.",
+			Buckets: buckets, NativeHistogramBucketFactor: 1.1,
+		}, labels),
+		wait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "millrace_job_wait_seconds", Help: "Time from when a job could run to when an attempt started.",
+			Buckets: buckets, NativeHistogramBucketFactor: 1.1,
+		}, labels),
+		busy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "millrace_worker_slots_busy", Help: "Slots of this process that run a job, by queue.",
+		}, []string{"queue"}),
+	}
+	for _, collector := range []prometheus.Collector{o.finished, o.run, o.wait, o.busy} {
+		if err := registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("workers: metrics: %w", err)
+		}
+	}
+	return o, nil
+}
+
+// Work implements rivertype.WorkerMiddleware.
+func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
+	started := time.Now()
+	if job.AttemptedAt != nil {
+		o.wait.WithLabelValues(job.Kind, job.Queue).Observe(max(0, started.Sub(job.ScheduledAt)).Seconds())
+	}
+	busy := o.busy.WithLabelValues(job.Queue)
+	busy.Inc()
+	defer busy.Dec()
+
+	err := recovered(ctx, work)
+
+	took := time.Since(started)
+	o.run.WithLabelValues(job.Kind, job.Queue).Observe(took.Seconds())
+	err, outcome := end(job, err)
+	o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
+	o.log(ctx, job, outcome, took, err)
+	return err
+}
+
+// end turns an attempt's error into what River is told, and names the outcome.
+func end(job *rivertype.JobRow, err error) (told error, outcome string) {
+	if err == nil {
+		return nil, "completed"
+	}
+	if errors.Is(err, context.Canceled) {
+		// Stopping, or cancelled from outside: River knows which, from the context's cause.
+		return fault.From(err), "interrupted"
+	}
+	f := fault.From(err)
+	switch decide(f) {
+	case cancel:
+		return f, "cancelled"
+	case snooze:
+		return errors.Join(river.JobSnooze(f.RetryAfter), f), "snoozed"
+	case retry:
+		if job.Attempt >= job.MaxAttempts {
+			return f, "discarded"
+		}
+		return f, "retried"
+	default:
+		return f, "retried"
+	}
+}
+
+// panicError is a recovered panic. Its value may hold anything, so only its
+// type and the stack are kept.
+type panicError struct {
+	kind  string
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "panic: a value of type " + e.kind }
+
+func recovered(ctx context.Context, work func(context.Context) error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fault.New(fault.Unknown, "The worker failed unexpectedly; the job will be tried again.").
+				Because(&panicError{kind: fmt.Sprintf("%T", value), stack: debug.Stack()})
+		}
+	}()
+	return work(ctx)
+}
+
+func (o *observer) log(ctx context.Context, job *rivertype.JobRow, outcome string, took time.Duration, err error) {
+	attrs := []slog.Attr{
+		slog.Int64("jobId", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt),
+		slog.String("outcome", outcome), slog.Float64("seconds", took.Seconds()),
+	}
+	if metadata, metadataErr := jobs.MetadataOf(job); metadataErr == nil {
+		attrs = append(attrs, slog.String("tenantId", metadata.TenantID), slog.String("requestId", metadata.RequestID))
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		f := fault.From(err)
+		attrs = append(attrs, slog.String("errorCode", string(f.Code)), slog.Any("error", f))
+		var panicked *panicError
+		switch {
+		case errors.As(err, &panicked):
+			level = slog.LevelError
+			attrs = append(attrs, slog.String("stack", string(panicked.stack)))
+		case f.Code == fault.Unknown, f.Code == fault.DBError, outcome == "discarded":
+			level = slog.LevelError
+		case outcome != "interrupted":
+			level = slog.LevelWarn
+		}
+	}
+	o.logger.LogAttrs(ctx, level, "job attempt ended", attrs...)
+}

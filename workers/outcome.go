@@ -1,0 +1,55 @@
+package workers
+
+import (
+	"context"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"millrace/internal/fault"
+)
+
+// decision is what a failed attempt leads to.
+type decision string
+
+const (
+	// cancel ends the job: a repeat cannot help.
+	cancel decision = "cancel"
+	// retry repeats it by the kind's policy and costs an attempt.
+	retry decision = "retry"
+	// snooze repeats it when the provider said and costs none.
+	snooze decision = "snooze"
+)
+
+// decide is the one table from fault to retry.
+func decide(f *fault.Fault) decision {
+	switch f.Code {
+	case fault.Unavailable, fault.RateLimitExceeded, fault.IdempotencyInProgress:
+		if f.RetryAfter > 0 {
+			return snooze
+		}
+		return retry
+	case fault.Unknown, fault.DBError, fault.RequestTimeout:
+		return retry
+	case fault.InvalidInput, fault.IdempotencyMismatch, fault.AuthRequired, fault.PaymentFailed, fault.TenantAccessDenied,
+		fault.NotFound, fault.MethodNotAllowed, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.Conflict, fault.JobCancelled:
+		return cancel
+	default:
+		return retry
+	}
+}
+
+// errorHandler lets River cancel a job with the fault's own text; a
+// river.JobCancel error would be stored with a prefix of its own.
+type errorHandler struct{}
+
+// HandleError implements river.ErrorHandler.
+func (*errorHandler) HandleError(_ context.Context, _ *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	return &river.ErrorHandlerResult{SetCancelled: decide(fault.From(err)) == cancel}
+}
+
+// HandlePanic implements river.ErrorHandler. The observer recovers panics of
+// workers before River sees them.
+func (*errorHandler) HandlePanic(context.Context, *rivertype.JobRow, any, string) *river.ErrorHandlerResult {
+	return nil
+}

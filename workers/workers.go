@@ -1,0 +1,169 @@
+// Package workers executes jobs: one file a kind from arguments to domain call
+// to outcome, one table that decides what a failure means, and the River client
+// that runs it all.
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"millrace/internal/payment"
+	"millrace/internal/postgres"
+	"millrace/jobs"
+)
+
+// Options configures New.
+type Options struct {
+	// Pool connects to the database as the worker role. Required.
+	Pool *pgxpool.Pool
+	// Gateway moves money. Required.
+	Gateway payment.Gateway
+	// Slots is how many jobs of each queue this process runs at once. A queue
+	// that it leaves out is not worked. Default: the catalogue's.
+	Slots map[string]int
+	// StopTimeout is how long jobs may finish after a stop was asked for, before
+	// their contexts are cancelled. An interrupted job costs no attempt. Default 20 s.
+	StopTimeout time.Duration
+	// AttemptTimeout caps the timeout of every kind; zero leaves the catalogue's.
+	// The time after which a dead worker's job is rescued follows from it.
+	AttemptTimeout time.Duration
+	// Now is the clock of domain rows. Default time.Now.
+	Now func() time.Time
+	// Logger is required.
+	Logger *slog.Logger
+	// Metrics registers the metrics. Required.
+	Metrics prometheus.Registerer
+}
+
+// rescueMargin is how much longer than the longest attempt a job must have been
+// running before it counts as orphaned by a dead worker.
+const rescueMargin = 15 * time.Second
+
+// Set holds what the workers of all kinds share. It implements jobs.Handlers.
+type Set struct {
+	db       *postgres.Tenancy
+	now      func() time.Time
+	payments *payment.Capturer
+}
+
+var _ jobs.Handlers = (*Set)(nil)
+
+// Runner works jobs until it is stopped.
+type Runner struct {
+	client *river.Client[pgx.Tx]
+	depth  *depth
+	logger *slog.Logger
+}
+
+// New returns a runner. Every kind of the catalogue is registered, whatever
+// queues are worked: a leader that does not know a kind would discard its
+// stuck jobs.
+func New(opts Options) (*Runner, error) {
+	if opts.Pool == nil || opts.Gateway == nil || opts.Logger == nil || opts.Metrics == nil {
+		return nil, errors.New("workers: Pool, Gateway, Logger and Metrics are required")
+	}
+	if opts.StopTimeout == 0 {
+		opts.StopTimeout = 20 * time.Second
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	queues, err := queueConfig(opts.Slots)
+	if err != nil {
+		return nil, err
+	}
+	observer, err := newObserver(opts.Logger, opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	db := postgres.NewTenancy(opts.Pool, postgres.Worker)
+	set := &Set{
+		db:       db,
+		now:      opts.Now,
+		payments: &payment.Capturer{DB: db, Gateway: opts.Gateway, Now: opts.Now},
+	}
+	longest := jobs.LongestTimeout()
+	if opts.AttemptTimeout > 0 {
+		longest = min(longest, opts.AttemptTimeout)
+	}
+	registry := river.NewWorkers()
+	for _, kind := range jobs.Catalog() {
+		kind.Policy.Timeout = min(kind.Policy.Timeout, longest)
+		kind.Register(registry, set)
+	}
+	client, err := river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
+		ErrorHandler: &errorHandler{},
+		// River's default of 100 ms is a median of 45 ms from insert to start.
+		FetchCooldown:     time.Millisecond,
+		FetchPollInterval: time.Second,
+		JobTimeout:        longest,
+		Logger:            quiet(opts.Logger),
+		Middleware:        []rivertype.Middleware{observer},
+		Queues:            queues,
+		// The worker role does not own River's indexes, and so cannot rebuild them.
+		ReindexerIndexNames:  []string{},
+		RescueStuckJobsAfter: longest + rescueMargin,
+		SoftStopTimeout:      opts.StopTimeout,
+		Workers:              registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("workers: river client: %w", err)
+	}
+	depth, err := newDepth(opts.Pool, client.ID(), opts.Logger, opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &Runner{client: client, depth: depth, logger: opts.Logger}, nil
+}
+
+func queueConfig(slots map[string]int) (map[string]river.QueueConfig, error) {
+	if slots == nil {
+		slots = map[string]int{}
+		for _, queue := range jobs.Queues() {
+			slots[queue.Name] = queue.Slots
+		}
+	}
+	config := make(map[string]river.QueueConfig, len(slots))
+	for name, n := range slots {
+		config[name] = river.QueueConfig{MaxWorkers: n}
+	}
+	if len(config) == 0 {
+		return nil, errors.New("workers: no queue to work")
+	}
+	return config, nil
+}
+
+// Run works jobs until ctx ends; then it takes no new ones, lets those that run
+// finish within StopTimeout, and returns when all have.
+func (r *Runner) Run(ctx context.Context) error {
+	if err := r.client.Start(ctx); err != nil {
+		return fmt.Errorf("workers: start: %w", postgres.Fault(err))
+	}
+	r.logger.InfoContext(ctx, "workers: working")
+	go r.depth.run(ctx)
+	<-r.client.Stopped()
+	r.logger.InfoContext(ctx, "workers: stopped")
+	return nil
+}
+
+// complete makes a job's completion part of tx, with its result, so that the
+// domain row and the job change together.
+func complete[A river.JobArgs](ctx context.Context, tx pgx.Tx, job *river.Job[A], result any) error {
+	if err := river.RecordOutput(ctx, result); err != nil {
+		return fmt.Errorf("workers: record output: %w", err)
+	}
+	if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job); err != nil {
+		return fmt.Errorf("workers: complete: %w", err)
+	}
+	return nil
+}
