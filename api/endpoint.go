@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+
+	"millrace/internal/apikey"
+	"millrace/internal/fault"
+)
+
+const (
+	// maxBody bounds a request body, in bytes.
+	maxBody = 1 << 20
+	// bodyTimeout bounds how long a body may take to arrive.
+	bodyTimeout = 10 * time.Second
+)
+
+// tenantKey is where Gin's context carries the tenant, for the request log.
+const tenantKey = "tenant"
+
+type principalKey struct{}
+
+// principal returns the key that the request was made with.
+func principal(ctx context.Context) apikey.Key {
+	key, _ := ctx.Value(principalKey{}).(apikey.Key)
+	return key
+}
+
+func get(path, summary string) huma.Operation  { return operation(http.MethodGet, path, summary) }
+func post(path, summary string) huma.Operation { return operation(http.MethodPost, path, summary) }
+
+func operation(method, path, summary string) huma.Operation {
+	return huma.Operation{
+		OperationID: strings.ToLower(method) + strings.NewReplacer("/v1", "", "/", "-", "{", "", "}", "").Replace(path),
+		Method:      method, Path: path, Summary: summary,
+		Tags:                         []string{tag(path)},
+		MaxBodyBytes:                 maxBody + 1, // huma refuses a body of exactly the limit
+		BodyReadTimeout:              bodyTimeout,
+		RejectUnknownQueryParameters: true,
+		SkipValidateBody:             true, // strictjson and the domains validate, for every door alike
+		Errors:                       []int{http.StatusBadRequest},
+	}
+}
+
+func tag(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) > 2 && parts[1] == "v1" {
+		return parts[2]
+	}
+	return "server"
+}
+
+// register adds an endpoint that wants a key with the scope.
+func register[I, O any](s *Server, api huma.API, op huma.Operation, scope apikey.Scope, endpoint func(context.Context, *I) (*O, error)) {
+	op.Security = []map[string][]string{{"apiKey": {string(scope)}}}
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable)
+	if strings.Contains(op.Path, "{") {
+		op.Errors = append(op.Errors, http.StatusNotFound)
+	}
+	op.Middlewares = append(op.Middlewares, s.authenticate(api, scope))
+	open(s, api, op, endpoint)
+}
+
+// open adds an endpoint that anybody may call.
+func open[I, O any](s *Server, api huma.API, op huma.Operation, endpoint func(context.Context, *I) (*O, error)) {
+	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := endpoint(ctx, in)
+		if err == nil {
+			return out, nil
+		}
+		var ready *Error
+		if errors.As(err, &ready) {
+			return nil, ready
+		}
+		return nil, s.errorOf(ctx, err)
+	})
+}
+
+func (s *Server) authenticate(api huma.API, scope apikey.Scope) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		presented, _ := strings.CutPrefix(ctx.Header("Authorization"), "Bearer ")
+		key, err := s.keys.Verify(ctx.Context(), presented)
+		if err == nil && !key.Has(scope) {
+			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
+		}
+		if err != nil {
+			s.abort(humagin.Unwrap(ctx), fault.From(err))
+			return
+		}
+		humagin.Unwrap(ctx).Set(tenantKey, key.Tenant)
+		next(huma.WithValue(ctx, principalKey{}, key))
+	}
+}
+
+// jsonBody checks what huma leaves open about a body that it hands on raw.
+func jsonBody(contentType, contentEncoding string, body []byte) error {
+	media, _, _ := strings.Cut(contentType, ";")
+	switch {
+	case !strings.EqualFold(strings.TrimSpace(media), "application/json"):
+		return fault.New(fault.UnsupportedMediaType, "Send the body as JSON, with `Content-Type: application/json`.")
+	case contentEncoding != "" && !strings.EqualFold(contentEncoding, "identity"):
+		return fault.New(fault.UnsupportedMediaType, "Send the body without a Content-Encoding.")
+	case len(body) > maxBody:
+		return tooLarge()
+	}
+	return nil
+}

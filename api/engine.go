@@ -1,0 +1,159 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/internal/fault"
+)
+
+// newEngine returns Gin with what every request passes through, and with our
+// errors for what no route answers.
+func newEngine(s *Server) *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	// By default Gin believes X-Forwarded-For from anybody.
+	_ = engine.SetTrustedProxies(nil) // fails only for a malformed list
+	engine.Use(s.identify, s.observe, s.protect)
+	engine.NoRoute(func(c *gin.Context) {
+		s.abort(c, fault.New(fault.NotFound, "There is nothing here; /openapi.json lists what there is."))
+	})
+	engine.NoMethod(func(c *gin.Context) {
+		s.abort(c, fault.New(fault.MethodNotAllowed, "This address does not take that method; the Allow header lists those that it takes."))
+	})
+	return engine
+}
+
+type requestIDKey struct{}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`) //nolint:gochecknoglobals // compiled once
+
+// identify gives the request an id: the client's X-Request-Id if it is
+// harmless, else a new one. The answer repeats it.
+func (s *Server) identify(c *gin.Context) {
+	id := c.GetHeader("X-Request-Id")
+	if !requestIDForm.MatchString(id) {
+		if fresh, err := s.opts.NewID(); err == nil {
+			id = fresh.String()
+		}
+	}
+	c.Header("X-Request-Id", id)
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestIDKey{}, id))
+	c.Next()
+}
+
+// observe measures and logs the request. Only failures and slow answers are
+// logged at info; the job's own log lines carry the request id.
+func (s *Server) observe(c *gin.Context) {
+	started := time.Now()
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	c.Next()
+	took := time.Since(started)
+	route := c.FullPath()
+	if route == "" {
+		route = "none"
+	}
+	code := c.Writer.Status()
+	s.metrics.requests.WithLabelValues(method(c.Request.Method), route, strconv.Itoa(code)).Inc()
+	s.metrics.seconds.WithLabelValues(method(c.Request.Method), route).Observe(took.Seconds())
+	level := slog.LevelDebug
+	if code >= http.StatusBadRequest {
+		level = slog.LevelInfo
+	}
+	s.opts.Logger.LogAttrs(c.Request.Context(), level, "request",
+		slog.String("requestId", requestID(c.Request.Context())), slog.String("method", method(c.Request.Method)),
+		slog.String("route", route), slog.Int("status", code), slog.Float64("seconds", took.Seconds()), slog.String("tenantId", c.GetString(tenantKey)))
+}
+
+// method bounds the label to methods that exist.
+func method(name string) string {
+	switch name {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return name
+	default:
+		return "other"
+	}
+}
+
+// protect sets the headers that every answer has, and answers for panics.
+func (s *Server) protect(c *gin.Context) {
+	header := c.Writer.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-store")
+	defer func() {
+		value := recover()
+		if value == nil {
+			return
+		}
+		if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(value)
+		}
+		// The value may hold anything: its type and the stack are enough to find it.
+		s.opts.Logger.ErrorContext(c.Request.Context(), "panic", slog.String("requestId", requestID(c.Request.Context())),
+			slog.String("type", fmt.Sprintf("%T", value)), slog.String("stack", string(debug.Stack())))
+		if !c.Writer.Written() {
+			s.abort(c, fault.From(errors.New("api: panic")))
+		}
+	}()
+	c.Next()
+}
+
+// abort answers outside huma.
+func (s *Server) abort(c *gin.Context, f *fault.Fault) {
+	e := s.errorOf(c.Request.Context(), f)
+	for name, values := range e.headers {
+		c.Writer.Header()[name] = values
+	}
+	c.AbortWithStatusJSON(e.status, e)
+}
+
+func unready(cause error) *fault.Fault {
+	return fault.New(fault.Unavailable, "The server cannot serve at the moment; try another, or again shortly.").After(time.Second).Because(cause)
+}
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(registry prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_http_requests_total", Help: "Answered requests by method, route template and status.",
+		}, []string{"method", "route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "millrace_http_request_seconds", Help: "Time to answer a request, waits asked for with Prefer: wait included.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16), NativeHistogramBucketFactor: 1.1,
+		}, []string{"method", "route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "millrace_http_requests_in_flight", Help: "Requests being answered.",
+		}),
+	}
+	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
+		if err := registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("api: metrics: %w", err)
+		}
+	}
+	return m, nil
+}

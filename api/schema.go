@@ -1,0 +1,112 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"millrace/jobs"
+)
+
+// openAPI returns huma's configuration: our errors, JSON only, no pages that
+// load scripts from elsewhere, no links added to bodies.
+func openAPI(version string) huma.Config {
+	humaErrors()
+	config := huma.DefaultConfig("Millrace", version)
+	config.Info.Description = "Submit work, poll or wait for its outcome. Every accepted submission is a durable job."
+	config.DocsPath = ""
+	config.SchemasPath = ""
+	config.CreateHooks = nil
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key (mrk_…) from `millrace keys create`."},
+	}
+	return config
+}
+
+// submissionSchemas describes a submission's body and its answers.
+func submissionSchemas(op *huma.Operation, request, answer *huma.Schema) {
+	op.RequestBody = &huma.RequestBody{
+		Required: true,
+		Content:  map[string]*huma.MediaType{"application/json": {Schema: request}},
+	}
+	op.DefaultStatus = http.StatusAccepted
+	content := map[string]*huma.MediaType{"application/json": {Schema: answer}}
+	op.Responses = map[string]*huma.Response{
+		strconv.Itoa(http.StatusOK):       {Description: "Done within Prefer: wait.", Content: content},
+		strconv.Itoa(http.StatusAccepted): {Description: "Accepted: the job is durable.", Content: content},
+	}
+	op.Errors = append(op.Errors, http.StatusPaymentRequired, http.StatusConflict, http.StatusRequestEntityTooLarge,
+		http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
+}
+
+func optionsSchema(registry huma.Registry) *huma.Schema {
+	return huma.SchemaFromType(registry, reflect.TypeFor[submissionOptions]())
+}
+
+// withOptions is the schema of a kind's input with the options beside it.
+func withOptions(registry huma.Registry, kind *jobs.Kind) *huma.Schema {
+	schema := *huma.SchemaFromType(registry, kind.Input())
+	properties := map[string]*huma.Schema{}
+	for name, property := range schema.Properties {
+		properties[name] = property
+	}
+	for name, property := range optionsSchema(registry).Properties {
+		properties[name] = property
+	}
+	schema.Properties = properties
+	schema.Examples = []any{kind.Sample}
+	return &schema
+}
+
+// anyKindSchema is the generic door's body: one alternative a public kind.
+func anyKindSchema(registry huma.Registry) *huma.Schema {
+	var alternatives []*huma.Schema
+	for _, kind := range jobs.Catalog() {
+		if !kind.Public {
+			continue
+		}
+		properties := map[string]*huma.Schema{
+			"kind": {Type: huma.TypeString, Enum: []any{kind.Name}, Description: kind.Summary},
+			"args": huma.SchemaFromType(registry, kind.Input()),
+		}
+		for name, property := range optionsSchema(registry).Properties {
+			properties[name] = property
+		}
+		alternatives = append(alternatives, &huma.Schema{
+			Type: huma.TypeObject, Title: kind.Name, Properties: properties, Required: []string{"kind", "args"},
+			AdditionalProperties: false,
+			Examples:             []any{map[string]any{"kind": kind.Name, "args": kind.Sample}},
+		})
+	}
+	return &huma.Schema{OneOf: alternatives}
+}
+
+// acceptedSchema is the answer to a submission: the job, and the kind's domain
+// row under its name. Without a kind it may be any kind's.
+func acceptedSchema(registry huma.Registry, only *jobs.Kind) *huma.Schema {
+	schema := &huma.Schema{
+		Type:       huma.TypeObject,
+		Properties: map[string]*huma.Schema{"job": registry.Schema(reflect.TypeFor[Job](), true, "Job")},
+		Required:   []string{"job"},
+	}
+	for _, kind := range jobs.Catalog() {
+		if kind.Resource == "" || (only != nil && only.Name != kind.Name) {
+			continue
+		}
+		schema.Properties[kind.Resource] = registry.Schema(kind.ResourceType(), true, kind.Resource)
+	}
+	return schema
+}
+
+func publicKinds() string {
+	var names []string
+	for _, kind := range jobs.Catalog() {
+		if kind.Public {
+			names = append(names, kind.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,151 @@
+// Package api is the HTTP surface: typed endpoint functions over the intake
+// writer and the domain stores. Gin stops at this package.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/internal/apikey"
+	"millrace/internal/intake"
+	"millrace/internal/postgres"
+	"millrace/jobs"
+)
+
+// Options configures New.
+type Options struct {
+	// DB acts as the intake role. Required.
+	DB *postgres.Tenancy
+	// Writer commits submissions. Required.
+	Writer *intake.Writer
+	// Logger is required.
+	Logger *slog.Logger
+	// Metrics registers the metrics. Required.
+	Metrics prometheus.Registerer
+	// Version is what the OpenAPI document says. Default "dev".
+	Version string
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// NewID makes ids of domain rows and requests. Default uuid.NewV7.
+	NewID func() (uuid.UUID, error)
+}
+
+// Server answers the HTTP API.
+type Server struct {
+	opts     Options
+	engine   *gin.Engine
+	keys     *apikey.Verifier
+	waiter   *intake.Waiter
+	kinds    map[string]*jobs.Kind
+	metrics  *metrics
+	draining chan struct{}
+}
+
+// New returns a server with all routes.
+func New(opts Options) (*Server, error) {
+	if opts.DB == nil || opts.Writer == nil || opts.Logger == nil || opts.Metrics == nil {
+		return nil, errors.New("api: DB, Writer, Logger and Metrics are required")
+	}
+	if opts.Version == "" {
+		opts.Version = "dev"
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.NewID == nil {
+		opts.NewID = uuid.NewV7
+	}
+	metrics, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts:     opts,
+		keys:     apikey.NewVerifier(opts.DB, opts.Now),
+		waiter:   intake.NewWaiter(opts.DB, opts.Logger),
+		kinds:    map[string]*jobs.Kind{},
+		metrics:  metrics,
+		draining: make(chan struct{}),
+	}
+	for _, kind := range jobs.Catalog() {
+		s.kinds[kind.Name] = kind
+	}
+	s.engine = newEngine(s)
+	s.routes(humagin.New(s.engine, openAPI(opts.Version)))
+	return s, nil
+}
+
+// routes is every route there is.
+func (s *Server) routes(api huma.API) {
+	// Work.
+	s.submission(api, "/v1/payments", s.kinds["payment_capture"])
+	register(s, api, get("/v1/payments/{id}", "Read a payment"), apikey.JobsRead, s.getPayment)
+	s.submissionOfAnyKind(api)
+	register(s, api, get("/v1/jobs", "List jobs, newest first"), apikey.JobsRead, s.listJobs)
+	register(s, api, get("/v1/jobs/{id}", "Read a job, or wait for it"), apikey.JobsRead, s.getJob)
+	register(s, api, post("/v1/jobs/{id}/cancel", "Cancel a job that has not started"), apikey.JobsWrite, s.cancelJob)
+	register(s, api, post("/v1/jobs/{id}/retry", "Run a job that was given up once more"), apikey.JobsWrite, s.retryJob)
+	// The server itself.
+	open(s, api, get("/healthz", "Is the process alive?"), s.health)
+	open(s, api, get("/readyz", "Can it serve?"), s.ready)
+	s.engine.GET("/docs", s.docs())
+	s.engine.GET("/docs/*asset", s.docs())
+	s.engine.GET("/", func(c *gin.Context) { c.Redirect(http.StatusFound, "/docs") })
+}
+
+// Drain makes readiness fail and ends the waits of Prefer: wait, so that a
+// load balancer looks elsewhere and the HTTP server can stop. It may be called once.
+func (s *Server) Drain() { close(s.draining) }
+
+// HTTP returns an http.Server for the API with all its limits set.
+func (s *Server) HTTP() *http.Server {
+	return &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       bodyTimeout + 5*time.Second,
+		WriteTimeout:      maxWait + 30*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+type healthOutput struct {
+	Body struct {
+		Status string `json:"status" example:"ok"`
+	}
+}
+
+func (s *Server) health(context.Context, *struct{}) (*healthOutput, error) {
+	out := &healthOutput{}
+	out.Body.Status = "ok"
+	return out, nil
+}
+
+func (s *Server) ready(ctx context.Context, _ *struct{}) (*healthOutput, error) {
+	select {
+	case <-s.draining:
+		return nil, unready(errors.New("api: draining"))
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := s.opts.DB.Check(ctx); err != nil {
+		return nil, unready(err)
+	}
+	out := &healthOutput{}
+	out.Body.Status = "ready"
+	return out, nil
+}

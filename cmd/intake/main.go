@@ -1,0 +1,44 @@
+// Command intake serves Millrace's HTTP API. It is configured by the
+// environment; see the README's table of variables.
+package main
+
+import (
+	"context"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"millrace/internal/config"
+	"millrace/internal/program"
+	"millrace/internal/program/intakeserver"
+	"millrace/internal/telemetry"
+)
+
+func main() { os.Exit(program.Main("intake", os.Stderr, run)) }
+
+func run(ctx context.Context) error {
+	cfg, err := config.Load[config.Intake](os.Environ())
+	if err != nil {
+		return err
+	}
+	logger := telemetry.NewLogger(os.Stderr, cfg.Options("intake"))
+	registry := telemetry.NewRegistry(program.Version())
+	api, err := program.Listen(ctx, "LISTEN_ADDR", cfg.ListenAddr)
+	if err != nil {
+		return err
+	}
+	metrics, err := program.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return program.Serve(ctx, telemetry.MetricsServer(registry, logger), metrics, func() {})
+	})
+	group.Go(func() error {
+		return intakeserver.Run(ctx, intakeserver.Options{
+			DatabaseURL: cfg.DatabaseURL, Listener: api, Logger: logger, Registry: registry,
+		})
+	})
+	return group.Wait()
+}

@@ -1,0 +1,40 @@
+// Command worker executes Millrace's jobs. Run as many as the work needs. It is
+// configured by the environment; see the README's table of variables.
+package main
+
+import (
+	"context"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"millrace/internal/config"
+	"millrace/internal/program"
+	"millrace/internal/program/workerpool"
+	"millrace/internal/telemetry"
+)
+
+func main() { os.Exit(program.Main("worker", os.Stderr, run)) }
+
+func run(ctx context.Context) error {
+	cfg, err := config.Load[config.Worker](os.Environ())
+	if err != nil {
+		return err
+	}
+	logger := telemetry.NewLogger(os.Stderr, cfg.Options("worker"))
+	registry := telemetry.NewRegistry(program.Version())
+	metrics, err := program.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return program.Serve(ctx, telemetry.MetricsServer(registry, logger), metrics, func() {})
+	})
+	group.Go(func() error {
+		return workerpool.Run(ctx, workerpool.Options{
+			DatabaseURL: cfg.DatabaseURL, Stripe: cfg.Stripe, Queues: cfg.Queues, Logger: logger, Registry: registry,
+		})
+	})
+	return group.Wait()
+}

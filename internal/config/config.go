@@ -1,0 +1,214 @@
+// Package config reads the programs' environment. A variable that is missing or
+// wrong is reported in one line that names it, and its value is not repeated.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+
+	"millrace/internal/telemetry"
+	"millrace/jobs"
+)
+
+// Log configures logging.
+type Log struct {
+	Level  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	Format string     `env:"LOG_FORMAT" envDefault:"json"`
+}
+
+// Intake configures cmd/intake.
+type Intake struct {
+	Log
+
+	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
+	ListenAddr  string           `env:"LISTEN_ADDR" envDefault:":8080"`
+	MetricsAddr string           `env:"METRICS_ADDR" envDefault:":9464"`
+}
+
+// Worker configures cmd/worker.
+type Worker struct {
+	Log
+	Stripe
+
+	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
+	MetricsAddr string           `env:"METRICS_ADDR" envDefault:":9465"`
+	Queues      Queues           `env:"QUEUES"`
+}
+
+// Stripe configures the payment gateway.
+type Stripe struct {
+	Key     telemetry.Secret `env:"STRIPE_SECRET_KEY,required"`
+	APIBase string           `env:"STRIPE_API_BASE"`
+}
+
+// Dev configures `millrace dev`.
+type Dev struct {
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat string     `env:"LOG_FORMAT" envDefault:"text"`
+
+	Home        string           `env:"MILLRACE_HOME" envDefault:".millrace"`
+	DatabaseURL telemetry.Secret `env:"DATABASE_URL"`
+	ListenAddr  string           `env:"LISTEN_ADDR" envDefault:"127.0.0.1:8080"`
+	MetricsAddr string           `env:"METRICS_ADDR" envDefault:"127.0.0.1:9464"`
+	StripeKey   telemetry.Secret `env:"STRIPE_SECRET_KEY"`
+	StripeBase  string           `env:"STRIPE_API_BASE"`
+	Queues      Queues           `env:"QUEUES"`
+}
+
+// Migrate configures `millrace migrate` and `millrace keys`.
+type Migrate struct {
+	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
+}
+
+// Queues is worker slots by queue, written "payments=50,emails=20".
+type Queues map[string]int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (q *Queues) UnmarshalText(text []byte) error {
+	known := jobs.Queues()
+	result := Queues{}
+	for entry := range strings.SplitSeq(string(text), ",") {
+		name, number, ok := strings.Cut(strings.TrimSpace(entry), "=")
+		slots, err := strconv.Atoi(number)
+		if !ok || err != nil || slots < 1 || slots > 10_000 {
+			return errors.New("must look like payments=50,emails=20, with 1 to 10000 slots each")
+		}
+		if !slices.ContainsFunc(known, func(queue jobs.Queue) bool { return queue.Name == name }) {
+			names := make([]string, len(known))
+			for i, queue := range known {
+				names[i] = queue.Name
+			}
+			return fmt.Errorf("names a queue that does not exist; there are %s", strings.Join(names, ", "))
+		}
+		result[name] = slots
+	}
+	*q = result
+	return nil
+}
+
+// Slots returns how many connections the workers of q may need at once.
+func (q Queues) Slots() int {
+	total := 0
+	for slots := range maps.Values(q) {
+		total += slots
+	}
+	return total
+}
+
+// Load reads and checks T from the environment. environ is what os.Environ
+// returns, or a test's.
+func Load[T any](environ []string) (T, error) {
+	var config T
+	err := env.ParseWithOptions(&config, env.Options{Environment: env.ToMap(environ)})
+	if err != nil {
+		return config, explain(err)
+	}
+	return config, check(&config)
+}
+
+// explain turns the library's errors into one line that names the variable and
+// does not show its value.
+func explain(err error) error {
+	var aggregate env.AggregateError
+	if errors.As(err, &aggregate) && len(aggregate.Errors) > 0 {
+		err = aggregate.Errors[0]
+	}
+	var (
+		missing env.VarIsNotSetError
+		empty   env.EmptyVarError
+		parse   env.ParseError
+	)
+	switch {
+	case errors.As(err, &missing):
+		return fmt.Errorf("%s is not set; %s", missing.Key, hint(missing.Key))
+	case errors.As(err, &empty):
+		return fmt.Errorf("%s is empty; %s", empty.Key, hint(empty.Key))
+	case errors.As(err, &parse):
+		return fmt.Errorf("%s is wrong: %s", variable(parse.Name), hint(variable(parse.Name)))
+	default:
+		return errors.New("the environment cannot be read")
+	}
+}
+
+// variable maps a struct field, which is what the library names, to its variable.
+func variable(field string) string {
+	switch field {
+	case "Level", "LogLevel":
+		return "LOG_LEVEL"
+	case "Queues":
+		return "QUEUES"
+	default:
+		return field
+	}
+}
+
+func hint(name string) string {
+	switch name {
+	case "DATABASE_URL":
+		return "it is where Postgres is: postgres://user:password@host:5432/database (`millrace dev` brings its own)"
+	case "STRIPE_SECRET_KEY":
+		return "it is Stripe's secret key (sk_…); for `millrace sandbox` any that begins with sk_test_"
+	case "LOG_LEVEL":
+		return "it is debug, info, warn or error"
+	case "QUEUES":
+		names := make([]string, 0, len(jobs.Queues()))
+		for _, queue := range jobs.Queues() {
+			names = append(names, fmt.Sprintf("%s=%d", queue.Name, queue.Slots))
+		}
+		return "it is worker slots by queue, 1 to 10000 each: " + strings.Join(names, ",")
+	default:
+		return "see the README's table of variables"
+	}
+}
+
+func check(config any) error {
+	switch c := config.(type) {
+	case *Intake:
+		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr))
+	case *Worker:
+		return errors.Join(logFormat(c.Format), address("METRICS_ADDR", c.MetricsAddr), base("STRIPE_API_BASE", c.APIBase))
+	case *Dev:
+		return errors.Join(logFormat(c.LogFormat), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr), base("STRIPE_API_BASE", c.StripeBase))
+	default:
+		return nil
+	}
+}
+
+func logFormat(format string) error {
+	if format != "json" && format != "text" {
+		return errors.New("LOG_FORMAT is wrong: it is json or text")
+	}
+	return nil
+}
+
+func address(name, value string) error {
+	if _, port, err := net.SplitHostPort(value); err != nil || port == "" {
+		return fmt.Errorf("%s is wrong: it is host:port, such as 127.0.0.1:8080 or :8080", name)
+	}
+	return nil
+}
+
+func base(name, value string) error {
+	if value == "" {
+		return nil
+	}
+	parsed, err := url.Parse(value)
+	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
+		return fmt.Errorf("%s is wrong: it is an http or https URL such as https://api.stripe.com", name)
+	}
+	return nil
+}
+
+// Options returns the logger's options for the service.
+func (l Log) Options(service string) telemetry.LogOptions {
+	return telemetry.LogOptions{Service: service, Level: l.Level, Text: l.Format == "text"}
+}

@@ -1,0 +1,69 @@
+// Package intakeserver is the intake program: the HTTP API over one writer.
+//
+//	request ──► api ──► intake.Writer ──► Postgres (ledger, domain rows, jobs)
+//	scrape  ──► metrics listener
+package intakeserver
+
+import (
+	"context"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"millrace/api"
+	"millrace/internal/intake"
+	"millrace/internal/postgres"
+	"millrace/internal/program"
+	"millrace/internal/telemetry"
+)
+
+// Options configures Run.
+type Options struct {
+	DatabaseURL telemetry.Secret
+	// Listener takes the API's connections. Run closes it.
+	Listener net.Listener
+	Logger   *slog.Logger
+	Registry *prometheus.Registry
+}
+
+// maxConns is the pool of one intake process: one connection writes, the others
+// serve reads, which are single round trips.
+const maxConns = 20
+
+// Run serves until ctx ends and everything accepted is answered.
+func Run(ctx context.Context, opts Options) error {
+	pool, err := postgres.Open(ctx, postgres.Options{
+		URL: opts.DatabaseURL.Reveal(), Role: postgres.Intake, MaxConns: maxConns, Application: "millrace-intake",
+	})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	telemetry.MustRegisterPool(opts.Registry, "intake", pool)
+
+	writer, err := intake.NewWriter(intake.Options{Pool: pool, Logger: opts.Logger, Metrics: opts.Registry})
+	if err != nil {
+		return err
+	}
+	server, err := api.New(api.Options{
+		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer,
+		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
+	})
+	if err != nil {
+		return err
+	}
+
+	// The writer outlives the server: what was accepted while draining is written.
+	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWriting()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return writer.Run(writing) })
+	group.Go(func() error {
+		defer stopWriting()
+		return program.Serve(ctx, server.HTTP(), opts.Listener, server.Drain)
+	})
+	opts.Logger.InfoContext(ctx, "intake: serving", slog.String("address", opts.Listener.Addr().String()))
+	return group.Wait()
+}

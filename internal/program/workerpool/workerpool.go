@@ -1,0 +1,56 @@
+// Package workerpool is the worker program: River's client over the worker set
+// and its gateways.
+//
+//	Postgres ──► River ──► workers.Set ──► stripepay ──► Stripe
+//	scrape   ──► metrics listener
+package workerpool
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/internal/config"
+	"millrace/internal/postgres"
+	"millrace/internal/stripepay"
+	"millrace/internal/telemetry"
+	"millrace/workers"
+)
+
+// Options configures Run.
+type Options struct {
+	DatabaseURL telemetry.Secret
+	Stripe      config.Stripe
+	Queues      config.Queues
+	Logger      *slog.Logger
+	Registry    *prometheus.Registry
+}
+
+// maxConns is the pool of one worker process. A job holds a connection only
+// while it reads or writes its rows, not while it talks to a provider.
+const maxConns = 20
+
+// Run works until ctx ends and the running jobs have finished or were interrupted.
+func Run(ctx context.Context, opts Options) error {
+	pool, err := postgres.Open(ctx, postgres.Options{
+		URL: opts.DatabaseURL.Reveal(), Role: postgres.Worker, MaxConns: maxConns, Application: "millrace-worker",
+	})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	telemetry.MustRegisterPool(opts.Registry, "worker", pool)
+
+	gateway, err := stripepay.New(stripepay.Options{Key: opts.Stripe.Key.Reveal(), BaseURL: opts.Stripe.APIBase})
+	if err != nil {
+		return err
+	}
+	runner, err := workers.New(workers.Options{
+		Pool: pool, Gateway: gateway, Slots: opts.Queues, Logger: opts.Logger, Metrics: opts.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	return runner.Run(ctx)
+}
