@@ -63,7 +63,7 @@ func register[I, O any](s *Server, api huma.API, op huma.Operation, scope apikey
 	if strings.Contains(op.Path, "{") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}
-	op.Middlewares = append(op.Middlewares, s.authenticate(api, scope))
+	op.Middlewares = append(op.Middlewares, s.authenticate(scope))
 	open(s, api, op, endpoint)
 }
 
@@ -74,15 +74,14 @@ func open[I, O any](s *Server, api huma.API, op huma.Operation, endpoint func(co
 		if err == nil {
 			return out, nil
 		}
-		var ready *Error
-		if errors.As(err, &ready) {
+		if ready, ok := errors.AsType[*Error](err); ok {
 			return nil, ready
 		}
 		return nil, s.errorOf(ctx, err)
 	})
 }
 
-func (s *Server) authenticate(api huma.API, scope apikey.Scope) func(huma.Context, func(huma.Context)) {
+func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		presented, _ := strings.CutPrefix(ctx.Header("Authorization"), "Bearer ")
 		key, err := s.keys.Verify(ctx.Context(), presented)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -43,7 +44,7 @@ func requestID(ctx context.Context) string {
 	return id
 }
 
-var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`) //nolint:gochecknoglobals // compiled once
+var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // identify gives the request an id: the client's X-Request-Id if it is
 // harmless, else a new one. The answer repeats it.
@@ -121,9 +122,7 @@ func (s *Server) protect(c *gin.Context) {
 // abort answers outside huma.
 func (s *Server) abort(c *gin.Context, f *fault.Fault) {
 	e := s.errorOf(c.Request.Context(), f)
-	for name, values := range e.headers {
-		c.Writer.Header()[name] = values
-	}
+	maps.Copy(c.Writer.Header(), e.headers)
 	c.AbortWithStatusJSON(e.status, e)
 }
 

@@ -51,7 +51,7 @@ func (s *Server) render(job intake.Job) Job {
 		ID: strconv.FormatInt(job.ID, 10), Kind: job.Kind, Queue: job.Queue, State: job.State, Done: job.State.Done(),
 		Priority: job.Priority, Attempt: job.Attempt, MaxAttempts: job.MaxAttempts, CreatedAt: job.CreatedAt,
 		ScheduledAt: job.ScheduledAt, AttemptedAt: job.AttemptedAt, FinalizedAt: job.FinalizedAt,
-		Why: why(job), Links: map[string]string{"self": jobPath(job.ID)},
+		Why: why(job, s.opts.Now()), Links: map[string]string{"self": jobPath(job.ID)},
 	}
 	if job.State == intake.StateCompleted {
 		view.Result = job.Output
@@ -66,9 +66,13 @@ func (s *Server) render(job intake.Job) Job {
 }
 
 // why says in words what a job is waiting for.
-func why(job intake.Job) string {
+func why(job intake.Job, now time.Time) string {
 	switch job.State {
 	case intake.StateAvailable:
+		if job.ScheduledAt.After(now) {
+			// River hands a scheduled job to its queue a few seconds early.
+			return "Scheduled for " + job.ScheduledAt.Format(time.RFC3339) + "."
+		}
 		if job.QueuePaused {
 			return "The queue " + job.Queue + " is paused by an operator."
 		}
@@ -197,7 +201,7 @@ func preferredWait(header string) (time.Duration, error) {
 			fields.Add("Prefer", "must be wait=N with N in seconds")
 			return 0, fields.Err()
 		}
-		return min(time.Duration(seconds)*time.Second, maxWait), nil //nolint:gosec // 31 bits
+		return min(time.Duration(seconds)*time.Second, maxWait), nil
 	}
 	return 0, nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -20,6 +21,11 @@ func openAPI(version string) huma.Config {
 	config.DocsPath = ""
 	config.SchemasPath = ""
 	config.CreateHooks = nil
+	config.Tags = []*huma.Tag{
+		{Name: "payments", Description: "Charges and captures."},
+		{Name: "jobs", Description: "The state of everything that was submitted."},
+		{Name: "server", Description: "Liveness and readiness."},
+	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key (mrk_…) from `millrace keys create`."},
 	}
@@ -50,12 +56,8 @@ func optionsSchema(registry huma.Registry) *huma.Schema {
 func withOptions(registry huma.Registry, kind *jobs.Kind) *huma.Schema {
 	schema := *huma.SchemaFromType(registry, kind.Input())
 	properties := map[string]*huma.Schema{}
-	for name, property := range schema.Properties {
-		properties[name] = property
-	}
-	for name, property := range optionsSchema(registry).Properties {
-		properties[name] = property
-	}
+	maps.Copy(properties, schema.Properties)
+	maps.Copy(properties, optionsSchema(registry).Properties)
 	schema.Properties = properties
 	schema.Examples = []any{kind.Sample}
 	return &schema
@@ -72,9 +74,7 @@ func anyKindSchema(registry huma.Registry) *huma.Schema {
 			"kind": {Type: huma.TypeString, Enum: []any{kind.Name}, Description: kind.Summary},
 			"args": huma.SchemaFromType(registry, kind.Input()),
 		}
-		for name, property := range optionsSchema(registry).Properties {
-			properties[name] = property
-		}
+		maps.Copy(properties, optionsSchema(registry).Properties)
 		alternatives = append(alternatives, &huma.Schema{
 			Type: huma.TypeObject, Title: kind.Name, Properties: properties, Required: []string{"kind", "args"},
 			AdditionalProperties: false,

@@ -71,34 +71,34 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 
 	took := time.Since(started)
 	o.run.WithLabelValues(job.Kind, job.Queue).Observe(took.Seconds())
-	err, outcome := end(job, err)
+	outcome, err := end(job, err)
 	o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
 	o.log(ctx, job, outcome, took, err)
 	return err
 }
 
 // end turns an attempt's error into what River is told, and names the outcome.
-func end(job *rivertype.JobRow, err error) (told error, outcome string) {
+func end(job *rivertype.JobRow, err error) (outcome string, told error) {
 	if err == nil {
-		return nil, "completed"
+		return "completed", nil
 	}
 	if errors.Is(err, context.Canceled) {
 		// Stopping, or cancelled from outside: River knows which, from the context's cause.
-		return fault.From(err), "interrupted"
+		return "interrupted", fault.From(err)
 	}
 	f := fault.From(err)
 	switch decide(f) {
 	case cancel:
-		return f, "cancelled"
+		return "cancelled", f
 	case snooze:
-		return errors.Join(river.JobSnooze(f.RetryAfter), f), "snoozed"
+		return "snoozed", errors.Join(river.JobSnooze(f.RetryAfter), f)
 	case retry:
 		if job.Attempt >= job.MaxAttempts {
-			return f, "discarded"
+			return "discarded", f
 		}
-		return f, "retried"
+		return "retried", f
 	default:
-		return f, "retried"
+		return "retried", f
 	}
 }
 

@@ -61,15 +61,14 @@ func TestEndTellsRiverOnlyPublicText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			told, outcome := end(&rivertype.JobRow{Attempt: c.attempt, MaxAttempts: 3}, c.err)
+			outcome, told := end(&rivertype.JobRow{Attempt: c.attempt, MaxAttempts: 3}, c.err)
 			require.Equal(t, c.outcome, outcome)
 			if c.err == nil {
 				require.NoError(t, told)
 				return
 			}
 			require.NotContains(t, told.Error(), "jane")
-			var s *river.JobSnoozeError
-			if errors.As(told, &s) {
+			if s, ok := errors.AsType[*river.JobSnoozeError](told); ok {
 				require.Equal(t, c.snoozed, s.Duration)
 				return
 			}

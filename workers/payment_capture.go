@@ -27,10 +27,10 @@ func (s *Set) PaymentCapture(ctx context.Context, job *river.Job[jobs.PaymentCap
 		if err := payment.Settle(ctx, tx, metadata.TenantID, id, outcome, s.now()); err != nil {
 			return err
 		}
-		if outcome.Failure != nil {
-			return nil // the fault below makes River record the job's end
+		if outcome.Failure == nil {
+			return complete(ctx, tx, job, outcome.Result(id))
 		}
-		return complete(ctx, tx, job, outcome.Result(id))
+		return nil // the fault below makes River record the job's end
 	})
 	switch {
 	case err != nil:

@@ -276,7 +276,7 @@ func TestAKilledWorkersJobIsFinishedByAnotherWithOneCharge(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t)
 	require.NoError(t, p.stripe.Inject(sandbox.Fault{Kind: sandbox.FaultTimeoutAfter, Path: "confirm", Count: 1}))
-	victim := exec.CommandContext(t.Context(), os.Args[0])
+	victim := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test binary
 	victim.Env = append(os.Environ(), "MILLRACE_TEST_WORKER="+p.db.URL, "MILLRACE_TEST_STRIPE="+p.url)
 	victim.Stderr = t.Output()
 	ready, err := victim.StdoutPipe()

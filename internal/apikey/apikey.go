@@ -94,7 +94,7 @@ type Request struct {
 }
 
 // TenantID is the form of a tenant's id.
-var TenantID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`) //nolint:gochecknoglobals // compiled once
+var TenantID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
 func (r Request) validate(now time.Time) error {
 	var fields fault.Fields

@@ -64,11 +64,6 @@ type Dev struct {
 	Queues      Queues           `env:"QUEUES"`
 }
 
-// Migrate configures `millrace migrate` and `millrace keys`.
-type Migrate struct {
-	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
-}
-
 // Queues is worker slots by queue, written "payments=50,emails=20".
 type Queues map[string]int
 
@@ -115,13 +110,21 @@ func Load[T any](environ []string) (T, error) {
 	return config, check(&config)
 }
 
-// explain turns the library's errors into one line that names the variable and
-// does not show its value.
+// explain turns the library's errors into ours, which name the variable and do
+// not show its value.
 func explain(err error) error {
 	var aggregate env.AggregateError
-	if errors.As(err, &aggregate) && len(aggregate.Errors) > 0 {
-		err = aggregate.Errors[0]
+	if !errors.As(err, &aggregate) {
+		return explainOne(err)
 	}
+	all := make([]error, len(aggregate.Errors))
+	for i, one := range aggregate.Errors {
+		all[i] = explainOne(one)
+	}
+	return errors.Join(all...)
+}
+
+func explainOne(err error) error {
 	var (
 		missing env.VarIsNotSetError
 		empty   env.EmptyVarError
@@ -133,7 +136,7 @@ func explain(err error) error {
 	case errors.As(err, &empty):
 		return fmt.Errorf("%s is empty; %s", empty.Key, hint(empty.Key))
 	case errors.As(err, &parse):
-		return fmt.Errorf("%s is wrong: %s", variable(parse.Name), hint(variable(parse.Name)))
+		return fmt.Errorf("%s is wrong; %s", variable(parse.Name), hint(variable(parse.Name)))
 	default:
 		return errors.New("the environment cannot be read")
 	}

@@ -48,7 +48,7 @@ func Main(m *testing.M) int {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := cluster.server.Stop(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, "dbtest: stop:", err) //nolint:forbidigo // there is no test to log to any more
+			fmt.Fprintln(os.Stderr, "dbtest: stop:", err)
 		}
 	}
 	return code

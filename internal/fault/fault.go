@@ -90,11 +90,10 @@ func (f *Fault) Because(cause error) *Fault {
 // Error returns the public text as a JSON object of code, error and details:
 // River stores it with the attempt, and the API reads it back from there.
 func (f *Fault) Error() string {
-	text, err := json.Marshal(f.public())
-	if err != nil {
-		return `{"code":"` + string(f.Code) + `"}`
+	if text, err := json.Marshal(f.public()); err == nil {
+		return string(text)
 	}
-	return string(text)
+	return `{"code":"` + string(f.Code) + `"}`
 }
 
 // Cause returns what lies behind the fault, or nil. It may hold vendor text.
@@ -132,7 +131,7 @@ func From(err error) *Fault {
 // Parse reads a text that Error wrote. ok is false for any other text.
 func Parse(text string) (f *Fault, ok bool) {
 	var p public
-	if err := json.Unmarshal([]byte(text), &p); err != nil || p.Code == "" {
+	if json.Unmarshal([]byte(text), &p) != nil || p.Code == "" {
 		return nil, false
 	}
 	return &Fault{Code: p.Code, Message: p.Message, Details: p.Details}, true

@@ -18,11 +18,11 @@ import (
 // commit writes a batch in one transaction, tenant by tenant, and returns each
 // request's outcome in the batch's order. An error means that nothing of it was
 // committed, or, when the connection broke at COMMIT, that this is unknown.
-func (w *Writer) commit(ctx context.Context, batch []*request) ([]outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.opts.CommitTimeout)
+func (c *committer) commit(ctx context.Context, batch []*request) ([]outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.CommitTimeout)
 	defer cancel()
 
-	if err := w.number(ctx, batch); err != nil {
+	if err := c.number(ctx, batch); err != nil {
 		return nil, err
 	}
 	// One order everywhere, so that two writers with the same keys wait for each
@@ -32,16 +32,16 @@ func (w *Writer) commit(ctx context.Context, batch []*request) ([]outcome, error
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Key, b.Key))
 	})
 	outcomes := make(map[*request]outcome, len(batch))
-	err := pgx.BeginFunc(ctx, w.opts.Pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, c.opts.Pool, func(tx pgx.Tx) error {
 		for tenant, group := range byTenant(ordered) {
-			if err := w.tenancy.Enter(ctx, tx, tenant); err != nil {
+			if err := c.tenancy.Enter(ctx, tx, tenant); err != nil {
 				return err
 			}
 			added, err := enroll(ctx, tx, tenant, group, outcomes)
 			if err != nil {
 				return err
 			}
-			if err := w.enqueue(ctx, tx, added); err != nil {
+			if err := c.enqueue(ctx, tx, added); err != nil {
 				return err
 			}
 			for _, r := range added {
@@ -78,26 +78,26 @@ func byTenant(ordered []*request) func(yield func(string, []*request) bool) {
 }
 
 // idBlock is how many job ids are taken from River's sequence at a time.
-const idBlock = 1000
+const idBlock = 250
 
 // number gives every request its job id and time, so that ledger row and job
 // can name each other without a further round trip.
-func (w *Writer) number(ctx context.Context, batch []*request) error {
-	if len(w.ids) < len(batch) {
-		err := w.tenancy.Query(ctx, "", func(rows pgx.Rows) error {
+func (c *committer) number(ctx context.Context, batch []*request) error {
+	if len(c.ids) < len(batch) {
+		err := c.tenancy.Query(ctx, "", func(rows pgx.Rows) error {
 			ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-			w.ids = append(w.ids, ids...)
+			c.ids = append(c.ids, ids...)
 			return err
 		}, "SELECT nextval('river_job_id_seq') FROM generate_series(1, $1)", max(idBlock, len(batch)))
 		if err != nil {
 			return fmt.Errorf("intake: take job ids: %w", err)
 		}
 	}
-	now := w.opts.Now().UTC().Truncate(time.Microsecond)
+	now := c.opts.Now().UTC().Truncate(time.Microsecond)
 	for i, r := range batch {
-		r.jobID, r.createdAt = w.ids[i], now
+		r.jobID, r.createdAt = c.ids[i], now
 	}
-	w.ids = w.ids[len(batch):]
+	c.ids = c.ids[len(batch):]
 	return nil
 }
 
@@ -180,7 +180,7 @@ func findByKey(ctx context.Context, tx pgx.Tx, r *request) (Job, [sha256.Size]by
 
 // enqueue writes the domain rows and the River jobs of one tenant's new
 // submissions, a statement a kind and one for all jobs.
-func (w *Writer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) error {
+func (c *committer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) error {
 	if len(added) == 0 {
 		return nil
 	}
@@ -211,7 +211,7 @@ func (w *Writer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) error
 			return err
 		}
 	}
-	if _, err := w.river.InsertManyTx(withJobIDs(ctx, ids), tx, params); err != nil {
+	if _, err := c.river.InsertManyTx(withJobIDs(ctx, ids), tx, params); err != nil {
 		return fmt.Errorf("intake: insert jobs: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,9 @@ type Options struct {
 	Role postgres.Role
 	// MaxBatch is how many submissions share a commit at most. Default 512.
 	MaxBatch int
+	// Committers is how many transactions are under way at once at most. Default 1:
+	// a second one takes requests away from the first one's batch.
+	Committers int
 	// Backlog is how many submissions may wait for the writer before further ones
 	// are refused with UNAVAILABLE. Default 8192.
 	Backlog int
@@ -48,8 +52,6 @@ type Writer struct {
 	river   *river.Client[pgx.Tx]
 	queue   chan *request
 	metrics *metrics
-	// ids are job ids taken from River's sequence ahead of time. Only Run uses it.
-	ids []int64
 	// done is closed when Run returned: nothing will be answered any more.
 	done chan struct{}
 }
@@ -64,6 +66,9 @@ func NewWriter(opts Options) (*Writer, error) {
 	}
 	if opts.MaxBatch == 0 {
 		opts.MaxBatch = 512
+	}
+	if opts.Committers == 0 {
+		opts.Committers = 1
 	}
 	if opts.Backlog == 0 {
 		opts.Backlog = 8192
@@ -135,37 +140,53 @@ func stopping() *fault.Fault {
 // Run writes until ctx ends, and then what is still waiting.
 func (w *Writer) Run(ctx context.Context) error {
 	defer close(w.done)
+	var group sync.WaitGroup
+	for range w.opts.Committers {
+		group.Go(func() { (&committer{Writer: w}).run(ctx) })
+	}
+	group.Wait()
+	return nil
+}
+
+// committer commits one batch after the other.
+type committer struct {
+	*Writer
+
+	// ids are job ids taken from River's sequence ahead of time.
+	ids []int64
+}
+
+func (c *committer) run(ctx context.Context) {
 	var carried []*request
 	for {
 		batch := carried
-		carried = nil
 		if len(batch) == 0 {
 			select {
-			case r := <-w.queue:
+			case r := <-c.queue:
 				batch = append(batch, r)
 			case <-ctx.Done():
 				select {
-				case r := <-w.queue:
+				case r := <-c.queue:
 					batch = append(batch, r)
 				default:
-					return nil
+					return
 				}
 			}
 		}
-		batch = w.fill(batch)
-		batch, carried = w.distinct(batch)
+		batch = c.fill(batch)
+		batch, carried = distinct(batch)
 		if len(batch) > 0 {
 			// A commit that has begun is finished, whether or not we are stopping.
-			w.write(context.WithoutCancel(ctx), batch)
+			c.write(context.WithoutCancel(ctx), batch)
 		}
 	}
 }
 
 // fill adds what waits, up to the batch's limit.
-func (w *Writer) fill(batch []*request) []*request {
-	for len(batch) < w.opts.MaxBatch {
+func (c *committer) fill(batch []*request) []*request {
+	for len(batch) < c.opts.MaxBatch {
 		select {
-		case r := <-w.queue:
+		case r := <-c.queue:
 			batch = append(batch, r)
 		default:
 			return batch
@@ -178,7 +199,7 @@ type key struct{ tenant, route, key string }
 
 // distinct drops requests whose caller left, and keeps the second of two equal
 // idempotency keys for the next batch, where it meets the first as committed.
-func (w *Writer) distinct(batch []*request) (now, later []*request) {
+func distinct(batch []*request) (now, later []*request) {
 	seen := make(map[key]struct{}, len(batch))
 	for _, r := range batch {
 		select {
@@ -202,28 +223,28 @@ func (w *Writer) distinct(batch []*request) (now, later []*request) {
 // write commits a batch and answers each of its requests. When the database
 // refuses the batch because of what is in it, its halves are tried by
 // themselves, so that in the end only the row at fault fails.
-func (w *Writer) write(ctx context.Context, batch []*request) {
-	started := w.opts.Now()
-	replies, err := w.commit(ctx, batch)
+func (c *committer) write(ctx context.Context, batch []*request) {
+	started := c.opts.Now()
+	replies, err := c.commit(ctx, batch)
 	switch {
 	case err == nil:
-		w.metrics.committed(len(batch), w.opts.Now().Sub(started))
+		c.metrics.committed(len(batch), c.opts.Now().Sub(started))
 		for i, r := range batch {
 			if reply := replies[i]; reply.err == nil && !reply.receipt.Replayed {
-				w.metrics.enqueued(r.Kind.Name, r.Kind.Queue)
+				c.metrics.enqueued(r.Kind.Name, r.Kind.Queue)
 			}
 			r.answer(replies[i].receipt, replies[i].err)
 		}
 	case len(batch) == 1 || postgres.Unreachable(err):
-		w.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
+		c.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
 		err = postgres.Fault(err)
 		for _, r := range batch {
 			r.answer(Receipt{}, err)
 		}
 	default:
 		half := len(batch) / 2
-		w.write(ctx, batch[:half])
-		w.write(ctx, batch[half:])
+		c.write(ctx, batch[:half])
+		c.write(ctx, batch[half:])
 	}
 }
 

@@ -6,6 +6,7 @@ package payment
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/mail"
 	"strings"
 	"time"
@@ -52,6 +53,11 @@ type Item struct {
 	Name     string `json:"name" minLength:"1" maxLength:"200" example:"Ticket"`
 	Quantity int64  `json:"quantity" minimum:"1" example:"1"`
 	Price    *int64 `json:"price,omitzero" doc:"Of one unit, in minor units." minimum:"0" example:"1999"`
+}
+
+// LogValue implements slog.LogValuer: who pays for what stays out of logs.
+func (r Request) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int64("amount", r.Amount), slog.String("currency", r.Currency))
 }
 
 // Validate checks a request and returns it normalised: trimmed, the currency
@@ -165,6 +171,11 @@ type Payment struct {
 	GatewayRequests int             `json:"gateway_requests" doc:"How many times the gateway was asked to move this payment on."`
 	CreatedAt       time.Time       `json:"created_at"`
 	UpdatedAt       time.Time       `json:"updated_at"`
+}
+
+// LogValue implements slog.LogValuer.
+func (p Payment) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", p.ID.String()), slog.String("status", string(p.Status)))
 }
 
 // New returns the payment that a valid request asks for. now is truncated to

@@ -1,6 +1,7 @@
 package payment_test
 
 import (
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -26,8 +27,6 @@ func charge(change func(*payment.Request)) payment.Request {
 	return r
 }
 
-func price(p int64) *int64 { return &p }
-
 func TestValidateNormalises(t *testing.T) {
 	t.Parallel()
 	got, err := charge(func(r *payment.Request) {
@@ -41,7 +40,7 @@ func TestValidateNormalises(t *testing.T) {
 	_, err = payment.Request{PaymentIntent: "pi_123", AmountToCapture: 500}.Validate()
 	require.NoError(t, err)
 	_, err = charge(func(r *payment.Request) {
-		r.Items = []payment.Item{{Name: "a", Quantity: 2, Price: price(999)}, {Name: "b", Quantity: 1, Price: price(1)}}
+		r.Items = []payment.Item{{Name: "a", Quantity: 2, Price: new(int64(999))}, {Name: "b", Quantity: 1, Price: new(int64(1))}}
 	}).Validate()
 	require.NoError(t, err)
 	_, err = charge(func(r *payment.Request) { r.Items = []payment.Item{{Name: "a", Quantity: 2}} }).Validate()
@@ -54,28 +53,30 @@ func TestValidateNamesTheFieldThatIsWrong(t *testing.T) {
 		change func(*payment.Request)
 		field  string
 	}{
-		"zero":                  {func(r *payment.Request) { r.Amount = 0 }, "amount"},
-		"negative":              {func(r *payment.Request) { r.Amount = -1 }, "amount"},
-		"too much":              {func(r *payment.Request) { r.Amount = payment.MaxAmount + 1 }, "amount"},
-		"no currency":           {func(r *payment.Request) { r.Currency = "" }, "currency"},
-		"unknown currency":      {func(r *payment.Request) { r.Currency = "abc" }, "currency"},
-		"neither":               {func(r *payment.Request) { r.PaymentMethod = "" }, "payment_method"},
-		"both":                  {func(r *payment.Request) { r.PaymentIntent = "pi_1" }, "payment_method"},
-		"method with spaces":    {func(r *payment.Request) { r.PaymentMethod = "pm card" }, "payment_method"},
-		"method with a slash":   {func(r *payment.Request) { r.PaymentMethod = "../refunds" }, "payment_method"},
-		"capture of a new":      {func(r *payment.Request) { r.AmountToCapture = 5 }, "amount_to_capture"},
-		"not an intent":         {func(r *payment.Request) { r.PaymentMethod, r.PaymentIntent = "", "pm_1" }, "payment_intent"},
-		"intent with a slash":   {func(r *payment.Request) { r.PaymentMethod, r.PaymentIntent = "", "pi_1/cancel" }, "payment_intent"},
-		"more than authorised":  {func(r *payment.Request) { r.PaymentMethod, r.PaymentIntent, r.AmountToCapture = "", "pi_1", 2000 }, "amount_to_capture"},
-		"e-mail":                {func(r *payment.Request) { r.CustomerEmail = "not an address" }, "customer_email"},
-		"e-mail with a name":    {func(r *payment.Request) { r.CustomerEmail = "Jo <jo@example.com>" }, "customer_email"},
-		"e-mail with a header":  {func(r *payment.Request) { r.CustomerEmail = "jo@example.com\r\nBcc: all@example.com" }, "customer_email"},
-		"description":           {func(r *payment.Request) { r.Description = strings.Repeat("x", 1001) }, "description"},
-		"items do not add up":   {func(r *payment.Request) { r.Items = []payment.Item{{Name: "a", Quantity: 1, Price: price(1)}} }, "items"},
-		"items that overflow":   {func(r *payment.Request) { r.Items = []payment.Item{{Name: "a", Quantity: 99_999_999, Price: price(99_999_999)}} }, "items"},
+		"zero":                 {func(r *payment.Request) { r.Amount = 0 }, "amount"},
+		"negative":             {func(r *payment.Request) { r.Amount = -1 }, "amount"},
+		"too much":             {func(r *payment.Request) { r.Amount = payment.MaxAmount + 1 }, "amount"},
+		"no currency":          {func(r *payment.Request) { r.Currency = "" }, "currency"},
+		"unknown currency":     {func(r *payment.Request) { r.Currency = "abc" }, "currency"},
+		"neither":              {func(r *payment.Request) { r.PaymentMethod = "" }, "payment_method"},
+		"both":                 {func(r *payment.Request) { r.PaymentIntent = "pi_1" }, "payment_method"},
+		"method with spaces":   {func(r *payment.Request) { r.PaymentMethod = "pm card" }, "payment_method"},
+		"method with a slash":  {func(r *payment.Request) { r.PaymentMethod = "../refunds" }, "payment_method"},
+		"capture of a new":     {func(r *payment.Request) { r.AmountToCapture = 5 }, "amount_to_capture"},
+		"not an intent":        {func(r *payment.Request) { r.PaymentMethod, r.PaymentIntent = "", "pm_1" }, "payment_intent"},
+		"intent with a slash":  {func(r *payment.Request) { r.PaymentMethod, r.PaymentIntent = "", "pi_1/cancel" }, "payment_intent"},
+		"more than authorised": {func(r *payment.Request) { r.PaymentMethod, r.PaymentIntent, r.AmountToCapture = "", "pi_1", 2000 }, "amount_to_capture"},
+		"e-mail":               {func(r *payment.Request) { r.CustomerEmail = "not an address" }, "customer_email"},
+		"e-mail with a name":   {func(r *payment.Request) { r.CustomerEmail = "Jo <jo@example.com>" }, "customer_email"},
+		"e-mail with a header": {func(r *payment.Request) { r.CustomerEmail = "jo@example.com\r\nBcc: all@example.com" }, "customer_email"},
+		"description":          {func(r *payment.Request) { r.Description = strings.Repeat("x", 1001) }, "description"},
+		"items do not add up":  {func(r *payment.Request) { r.Items = []payment.Item{{Name: "a", Quantity: 1, Price: new(int64(1))}} }, "items"},
+		"items that overflow": {func(r *payment.Request) {
+			r.Items = []payment.Item{{Name: "a", Quantity: 99_999_999, Price: new(int64(99_999_999))}}
+		}, "items"},
 		"nameless item":         {func(r *payment.Request) { r.Items = []payment.Item{{Quantity: 1}} }, "items[0].name"},
 		"no quantity":           {func(r *payment.Request) { r.Items = []payment.Item{{Name: "a"}} }, "items[0].quantity"},
-		"negative price":        {func(r *payment.Request) { r.Items = []payment.Item{{Name: "a", Quantity: 1, Price: price(-1)}} }, "items[0].price"},
+		"negative price":        {func(r *payment.Request) { r.Items = []payment.Item{{Name: "a", Quantity: 1, Price: new(int64(-1))}} }, "items[0].price"},
 		"metadata key":          {func(r *payment.Request) { r.Metadata = map[string]string{"a[b]": "x"} }, "metadata"},
 		"metadata value":        {func(r *payment.Request) { r.Metadata = map[string]string{"a": strings.Repeat("x", 501)} }, "metadata"},
 		"metadata that is ours": {func(r *payment.Request) { r.Metadata = map[string]string{"payment_id": "x"} }, "metadata"},
@@ -106,7 +107,7 @@ func TestStoreKeepsEveryField(t *testing.T) {
 	intake := db.Tenancy(t, postgres.Intake)
 	full := payment.New("alice", uuid.New(), charge(func(r *payment.Request) {
 		r.CustomerEmail, r.Description = "jo@example.com", "Two tickets"
-		r.Items = []payment.Item{{Name: "a", Quantity: 1, Price: price(1999)}, {Name: "b \"q\", {x}", Quantity: 2}}
+		r.Items = []payment.Item{{Name: "a", Quantity: 1, Price: new(int64(1999))}, {Name: "b \"q\", {x}", Quantity: 2}}
 		r.Metadata = map[string]string{"order": "42", "quote": `"{},`}
 	}), time.Now())
 	capture := payment.New("alice", uuid.New(), payment.Request{PaymentIntent: "pi_1", AmountToCapture: 7}, time.Now())
@@ -144,4 +145,16 @@ func TestSettleIsFinal(t *testing.T) {
 	again, err := payment.Find(t.Context(), worker, "alice", p.ID)
 	require.NoError(t, err)
 	require.Equal(t, got, again)
+}
+
+func TestLogsShowNoPersonalData(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	p := payment.New("alice", uuid.New(), charge(func(r *payment.Request) {
+		r.CustomerEmail, r.Description = "jo@example.com", "For Jo Doe"
+	}), time.Now())
+	slog.New(slog.NewTextHandler(&out, nil)).Info("x", slog.Any("payment", p), slog.Any("request", p.Request))
+	require.NotContains(t, out.String(), "jo@example.com")
+	require.NotContains(t, out.String(), "Jo Doe")
+	require.Contains(t, out.String(), p.ID.String())
 }

@@ -50,7 +50,7 @@ func Open(ctx context.Context, opts Options) (*pgxpool.Pool, error) {
 	}
 	switch {
 	case opts.MaxConns > 0:
-		cfg.MaxConns = int32(min(opts.MaxConns, 10_000)) //nolint:gosec // bounded by min
+		cfg.MaxConns = int32(min(opts.MaxConns, 10_000))
 	case cfg.MaxConns < 10:
 		cfg.MaxConns = 10
 	}
@@ -80,8 +80,7 @@ func Fault(err error) error {
 	if err == nil {
 		return nil
 	}
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
 	if Unreachable(err) || lostRace(err) {
@@ -101,8 +100,7 @@ func lostRace(err error) bool {
 // Unreachable reports whether err says that the database could not be asked or
 // went away, rather than that it refused what was asked.
 func Unreachable(err error) bool {
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pgErr.Code[:2] {
 		case "08", "53", "57": // connection exception, insufficient resources, operator intervention
 			return true

@@ -98,6 +98,7 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 	}
 	for _, table := range tenantTables(t, login) {
 		t.Run(table, func(t *testing.T) {
+			t.Parallel()
 			for _, tenant := range []string{"mallory", "", "ALICE", "alice'--"} {
 				n, err := as(tenant, "SELECT 1 FROM "+table+" WHERE "+owner(table)+" = 'alice'")
 				require.True(t, err != nil || n == 0, "reads as %q", tenant)
@@ -125,6 +126,7 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 		"truncate":                              `TRUNCATE river_job`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, err := as("mallory", sql)
 			var refused *pgconn.PgError
 			require.ErrorAs(t, err, &refused)

@@ -22,14 +22,20 @@ import (
 const drainTimeout = 15 * time.Second
 
 // Main runs a program until it ends or SIGINT or SIGTERM arrives, and returns
-// its exit code: 0, or 1 after writing the error to stderr in one line. A second
-// signal ends it at once.
+// its exit code: 0, or after writing the error to stderr in one line the error's
+// ExitCode if it has that method, else 1. A second signal ends it at once.
 func Main(name string, stderr io.Writer, run func(ctx context.Context) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx); err != nil {
 		_, _ = fmt.Fprintf(stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+		if exit, ok := errors.AsType[interface {
+			error
+			ExitCode() int
+		}](err); ok {
+			return exit.ExitCode()
+		}
 		return 1
 	}
 	return 0

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -195,7 +196,7 @@ func (s *Stripe) run(c *call, op operation, f Fault) answer {
 		kept = serverError().answer()
 	}
 	if err := s.commit(t, c.storedAnswer(kept, t.now)); err != nil {
-		s.log.Error("sandbox: a change could not be written to the journal", "error", err)
+		s.log.Error("sandbox: a change could not be written to the journal", slog.Any("error", err))
 		return serverError().answer()
 	}
 	if c.idemKey != "" {

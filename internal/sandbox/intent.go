@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -179,7 +180,7 @@ func (s *Stripe) settleAll() {
 		t.intent(id)
 	}
 	if err := s.commit(t, nil); err != nil {
-		s.log.Error("sandbox: a change could not be written to the journal", "error", err)
+		s.log.Error("sandbox: a change could not be written to the journal", slog.Any("error", err))
 	}
 }
 

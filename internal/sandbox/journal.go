@@ -65,7 +65,7 @@ func replay(path string, st *state, log *slog.Logger) error {
 				if !last {
 					return fmt.Errorf("line %d: %w", n, err)
 				}
-				log.Warn("sandbox: dropped the last line of the journal, which was cut", "line", n, "bytes", len(line))
+				log.Warn("sandbox: dropped the last line of the journal, which was cut", slog.Int("line", n), slog.Int("bytes", len(line)))
 				return nil
 			}
 			st.apply(rec)

@@ -36,8 +36,7 @@ func Decode(data []byte, v any) error {
 	if err == nil {
 		return nil
 	}
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) {
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		return semanticFault(semantic, v)
 	}
 	return notJSON("is not valid JSON")
@@ -49,11 +48,10 @@ func check(data []byte) error {
 	for {
 		token, err := decoder.ReadToken()
 		switch {
-		case err != nil && errors.Is(err, jsontext.ErrDuplicateName):
+		case errors.Is(err, jsontext.ErrDuplicateName):
 			return notJSON("names a member twice")
 		case err != nil:
-			// io.EOF at depth 0 ends the walk; anything else Unmarshal explains.
-			return nil
+			return nil //nolint:nilerr // io.EOF ends the walk; anything else Unmarshal explains
 		case decoder.StackDepth() > maxDepth:
 			return notJSON("is nested too deeply")
 		case token.Kind() == '"' && strings.ContainsRune(token.String(), 0):

@@ -25,7 +25,7 @@ type Options struct {
 	// Timeout bounds one request to Stripe. Default 10 s: with one SDK retry a
 	// call stays well within the job's timeout.
 	Timeout time.Duration
-	// Transport makes the requests; default http.DefaultTransport's clone.
+	// Transport makes the requests; default http.DefaultTransport.
 	Transport http.RoundTripper
 }
 
@@ -46,7 +46,7 @@ func New(opts Options) (*Gateway, error) {
 		opts.Timeout = 10 * time.Second
 	}
 	if opts.Transport == nil {
-		opts.Transport = http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented type
+		opts.Transport = http.DefaultTransport
 	}
 	config := &stripe.BackendConfig{
 		HTTPClient: &http.Client{Timeout: opts.Timeout, Transport: opts.Transport},
@@ -54,10 +54,10 @@ func New(opts Options) (*Gateway, error) {
 		MaxNetworkRetries: stripe.Int64(1),
 		// The SDK's own log lines hold vendor text; errors are returned to us anyway.
 		LeveledLogger:   &stripe.LeveledLogger{Level: stripe.LevelNull},
-		EnableTelemetry: stripe.Bool(false),
+		EnableTelemetry: new(false),
 	}
 	if opts.BaseURL != "" {
-		config.URL = stripe.String(opts.BaseURL)
+		config.URL = new(opts.BaseURL)
 	}
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, config)
 	return &Gateway{intents: paymentintent.Client{B: backend, Key: opts.Key}}, nil
@@ -66,21 +66,21 @@ func New(opts Options) (*Gateway, error) {
 // Create implements payment.Gateway.
 func (g *Gateway) Create(ctx context.Context, p payment.Payment) (payment.Intent, error) {
 	params := &stripe.PaymentIntentParams{
-		Amount:        stripe.Int64(p.Amount),
-		Currency:      stripe.String(p.Currency),
-		PaymentMethod: stripe.String(p.PaymentMethod),
+		Amount:        new(p.Amount),
+		Currency:      new(p.Currency),
+		PaymentMethod: new(p.PaymentMethod),
 		// Stripe's test and saved cards need no redirect; a payment that wants
 		// one must ask the customer, which a job cannot.
 		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{
-			Enabled:        stripe.Bool(true),
+			Enabled:        new(true),
 			AllowRedirects: stripe.String(string(stripe.PaymentIntentAutomaticPaymentMethodsAllowRedirectsNever)),
 		},
 	}
 	if p.CustomerEmail != "" {
-		params.ReceiptEmail = stripe.String(p.CustomerEmail)
+		params.ReceiptEmail = new(p.CustomerEmail)
 	}
 	if p.Description != "" {
-		params.Description = stripe.String(p.Description)
+		params.Description = new(p.Description)
 	}
 	for key, value := range p.Metadata {
 		params.AddMetadata(key, value)
@@ -106,7 +106,7 @@ func (g *Gateway) Confirm(ctx context.Context, p payment.Payment) (payment.Inten
 func (g *Gateway) Capture(ctx context.Context, p payment.Payment) (payment.Intent, error) {
 	params := &stripe.PaymentIntentCaptureParams{}
 	if p.AmountToCapture > 0 {
-		params.AmountToCapture = stripe.Int64(p.AmountToCapture)
+		params.AmountToCapture = new(p.AmountToCapture)
 	}
 	return intent(g.intents.Capture(p.IntentID, keyed(ctx, params, p, "capture")))
 }

@@ -53,9 +53,7 @@ type LogOptions struct {
 // cause with everything scrubbed that looks like a credential or an address.
 func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
 	if opts.Text {
-		return slog.New(tint.NewHandler(w, &tint.Options{
-			Level: opts.Level, TimeFormat: "15:04:05.000", NoColor: !opts.Color, ReplaceAttr: replace,
-		}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: opts.Level, TimeFormat: "15:04:05.000", NoColor: !opts.Color, ReplaceAttr: replace}))
 	}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: opts.Level, ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
 		if len(groups) == 0 && attr.Key == slog.TimeKey {
@@ -93,7 +91,7 @@ func errorText(err error) string {
 
 // sensitive matches what must not be in a log even when a vendor or a library
 // puts it into an error: credentials, e-mail addresses, card-like numbers.
-var sensitive = regexp.MustCompile(strings.Join([]string{ //nolint:gochecknoglobals // compiled once
+var sensitive = regexp.MustCompile(strings.Join([]string{
 	`\b(?:sk|rk|pk)_(?:live|test)_\w+`, `\bwhsec_[\w+/=]+`, `\bre_\w{8,}`, `\bmrk_\w+`, `(?i)\bbearer\s+\S+`,
 	`\bpi_\w+_secret_\w+`,
 	`(?:postgres(?:ql)?|rediss?)://\S+`,

@@ -47,7 +47,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	server, err := api.New(api.Options{
+	server, err := api.New(api.Options{ //nolint:contextcheck // handlers use the context of their request
 		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
 	})

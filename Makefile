@@ -1,0 +1,112 @@
+# What a developer does here, one target each; `make` lists them.
+# Nothing has to be installed but Go, make and git: Go fetches the linter, and
+# the programs and tests bring their own database.
+
+GO ?= go
+# How long `make fuzz` spends on each target.
+FUZZTIME ?= 1m
+
+LINT_VERSION := v2.15.0
+LINT := bin/tools/golangci-lint-$(LINT_VERSION)
+
+# The race detector needs a C compiler.
+RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+TEST = $(GO) test $(RACE) -shuffle=on
+
+# Go stamps programs with their commit, and fails where git does not tell it: a
+# clone that belongs to another user, a repository without a commit.
+ifneq ($(shell git log -1 --format=ok 2>/dev/null),ok)
+export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -buildvcs=false)
+endif
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Build Millrace and run all of it on this machine
+	$(GO) build -o bin/ ./cmd/millrace
+	@bin/millrace dev
+
+.PHONY: build
+build: ## Build bin/intake, bin/worker and bin/millrace
+	$(GO) build -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## Run all tests, on a Postgres of their own
+	@[ -n "$(RACE)" ] || echo "make: no C compiler found, so the tests run without the race detector"
+	$(TEST) ./...
+
+.PHONY: test-race
+test-race: test ## The same: tests always look for races
+
+.PHONY: lint
+lint: $(LINT) ## Run the linters
+	$(LINT) run
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code
+	$(LINT) fmt
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (1m) each
+	@listed=$$($(GO) test -list '^Fuzz' ./...) || { echo "$$listed"; exit 1; }; \
+	echo "$$listed" | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { while (n) print $$2, names[n--] }' | \
+	while read -r package name; do \
+		echo "$$package $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+.PHONY: generate
+generate: ## Write the generated files anew
+	$(GO) generate ./...
+
+.PHONY: check
+check: check-format check-vet lint check-tidy check-generated check-imports check-migrations test ## Everything that CI runs
+
+.PHONY: check-format
+check-format: $(LINT) ## Is the code formatted?
+	$(LINT) fmt --diff
+
+.PHONY: check-vet
+check-vet: ## Does go vet agree?
+	$(GO) vet -tags lintconfig,prometheus ./...
+
+.PHONY: check-tidy
+check-tidy: ## Are go.mod and go.sum tidy?
+	$(GO) mod tidy -diff
+
+# In a copy, so that it neither needs a clean tree nor changes it.
+.PHONY: check-generated
+check-generated: ## Are the generated files up to date?
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && \
+	tar -cf - --exclude=./.git --exclude=./.millrace --exclude=./bin . | tar -xf - -C "$$copy" && \
+	(cd "$$copy" && $(GO) generate ./...) && \
+	if ! diff -ru --exclude=.git --exclude=.millrace --exclude=bin . "$$copy"; then \
+		echo "make: generated files are out of date; run make generate"; exit 1; \
+	fi
+
+.PHONY: check-imports
+check-imports: $(LINT) ## Does the linter refuse every import that the design forbids?
+	GOLANGCI_LINT="$(CURDIR)/$(LINT)" $(TEST) -tags lintconfig -run '^TestLinter' ./internal/arch
+
+.PHONY: check-migrations
+check-migrations: ## Do the migrations go up, down and up again?
+	@$(GO) test $(RACE) -list UpDownUp ./migrations | grep -q UpDownUp || { echo "make: no test of migrations named UpDownUp"; exit 1; }
+	$(TEST) -run UpDownUp ./migrations
+
+.PHONY: check-dashboards
+check-dashboards: ## Do the dashboards and alert rules hold? Needs Prometheus's promtool
+	$(TEST) -tags prometheus ./dashboards/...
+
+# Built by the Go version of this module, else the linter refuses to read it.
+$(LINT):
+	GOBIN="$(CURDIR)/bin/tools" GOTOOLCHAIN=$$($(GO) env GOVERSION | sed 's/[ -].*//') CGO_ENABLED=0 \
+		$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv bin/tools/golangci-lint $@
