@@ -32,12 +32,14 @@ func openAPI(version string) huma.Config {
 	return config
 }
 
-// submissionSchemas describes a submission's body and its answers.
-func submissionSchemas(op *huma.Operation, request, answer *huma.Schema) {
-	op.RequestBody = &huma.RequestBody{
-		Required: true,
-		Content:  map[string]*huma.MediaType{"application/json": {Schema: request}},
-	}
+// requestSchema describes the body of a submission. huma calls a raw body
+// binary when it registers the operation, so this comes after.
+func requestSchema(api huma.API, path string, schema *huma.Schema) {
+	api.OpenAPI().Paths[path].Post.RequestBody.Content["application/json"].Schema = schema
+}
+
+// answerSchema describes the answers to a submission.
+func answerSchema(op *huma.Operation, answer *huma.Schema) {
 	op.DefaultStatus = http.StatusAccepted
 	content := map[string]*huma.MediaType{"application/json": {Schema: answer}}
 	op.Responses = map[string]*huma.Response{

@@ -80,7 +80,7 @@ type submissionOutput struct {
 func (s *Server) submission(api huma.API, path string, kind *jobs.Kind) {
 	op := post(path, kind.Summary)
 	registry := api.OpenAPI().Components.Schemas
-	submissionSchemas(&op, withOptions(registry, kind), acceptedSchema(registry, kind))
+	answerSchema(&op, acceptedSchema(registry, kind))
 	register(s, api, op, apikey.JobsWrite, func(ctx context.Context, in *submissionInput) (*submissionOutput, error) {
 		if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody); err != nil {
 			return nil, err
@@ -91,6 +91,7 @@ func (s *Server) submission(api huma.API, path string, kind *jobs.Kind) {
 		}
 		return s.submit(ctx, "POST "+path, kind, input, options, in)
 	})
+	requestSchema(api, path, withOptions(registry, kind))
 }
 
 // submissionOfAnyKind adds the generic door.
@@ -98,7 +99,7 @@ func (s *Server) submissionOfAnyKind(api huma.API) {
 	const path = "/v1/jobs"
 	op := post(path, "Submit a job of any public kind")
 	registry := api.OpenAPI().Components.Schemas
-	submissionSchemas(&op, anyKindSchema(registry), acceptedSchema(registry, nil))
+	answerSchema(&op, acceptedSchema(registry, nil))
 	register(s, api, op, apikey.JobsWrite, func(ctx context.Context, in *submissionInput) (*submissionOutput, error) {
 		if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody); err != nil {
 			return nil, err
@@ -120,6 +121,7 @@ func (s *Server) submissionOfAnyKind(api huma.API) {
 		}
 		return s.submit(ctx, "POST "+path, kind, body.Args, body.submissionOptions, in)
 	})
+	requestSchema(api, path, anyKindSchema(registry))
 }
 
 func (s *Server) submit(

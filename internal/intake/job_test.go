@@ -10,6 +10,7 @@ import (
 	"millrace/internal/fault"
 	"millrace/internal/intake"
 	"millrace/internal/payment"
+	"millrace/internal/postgres"
 )
 
 // River deletes finished jobs after their retention; the status must not
@@ -17,6 +18,7 @@ import (
 func TestTheLedgerKeepsTheFinalStateOfDeletedJobs(t *testing.T) {
 	t.Parallel()
 	b := newBench(t).run()
+	worker := b.db.Pool(t, postgres.Worker)
 	finish := map[string]string{
 		"completed": `UPDATE river_job SET state = 'completed', finalized_at = now(), attempt = 2, metadata = metadata || '{"output":{"status":"captured"}}' WHERE id = $1`,
 		"cancelled": `UPDATE river_job SET state = 'cancelled', finalized_at = now(), attempt = 1, errors = ARRAY['{"error":"{\"code\":\"PAYMENT_FAILED\",\"error\":\"Declined.\"}"}'::jsonb] WHERE id = $1`,
@@ -31,8 +33,10 @@ func TestTheLedgerKeepsTheFinalStateOfDeletedJobs(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, intake.State(state), before.State)
 
-		_, err = b.login.Exec(t.Context(), "DELETE FROM river_job WHERE id = $1", receipt.Job.ID)
+		// As River's cleaner does, in the role of the workers.
+		tag, err := worker.Exec(t.Context(), "DELETE FROM river_job WHERE id = $1", receipt.Job.ID)
 		require.NoError(t, err)
+		require.EqualValues(t, 1, tag.RowsAffected())
 		after, err := intake.Find(t.Context(), b.tenancy, "alice", receipt.Job.ID)
 		require.NoError(t, err)
 		// When it may run is of no interest once it is final.
