@@ -37,12 +37,23 @@ func newEngine(s *Server) *gin.Engine {
 	return engine
 }
 
-type requestIDKey struct{}
+type requestKey struct{}
 
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+// requestState is what the layers of one request share.
+type requestState struct {
+	id string
+	// waited is how long the client had us wait for an outcome.
+	waited time.Duration
 }
+
+func requestOf(ctx context.Context) *requestState {
+	if state, ok := ctx.Value(requestKey{}).(*requestState); ok {
+		return state
+	}
+	return &requestState{}
+}
+
+func requestID(ctx context.Context) string { return requestOf(ctx).id }
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
@@ -56,7 +67,7 @@ func (s *Server) identify(c *gin.Context) {
 		}
 	}
 	c.Header("X-Request-Id", id)
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestIDKey{}, id))
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, &requestState{id: id}))
 	c.Next()
 }
 
@@ -67,7 +78,7 @@ func (s *Server) observe(c *gin.Context) {
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	c.Next()
-	took := time.Since(started)
+	took := time.Since(started) - requestOf(c.Request.Context()).waited
 	route := c.FullPath()
 	if route == "" {
 		route = "none"
@@ -142,8 +153,8 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Name: "millrace_http_requests_total", Help: "Answered requests by method, route template and status.",
 		}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "millrace_http_request_seconds", Help: "Time to answer a request, waits asked for with Prefer: wait included.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16), NativeHistogramBucketFactor: 1.1,
+			Name: "millrace_http_request_seconds", Help: "Time to answer a request, without the wait that it asked for with Prefer: wait.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16), NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}, []string{"method", "route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "millrace_http_requests_in_flight", Help: "Requests being answered.",

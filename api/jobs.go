@@ -175,6 +175,8 @@ func etagMatches(header, etag string) bool {
 
 // await returns when the job is final, the wait is over, or the server drains.
 func (s *Server) await(ctx context.Context, id int64, wait time.Duration) {
+	started := time.Now()
+	defer func() { requestOf(ctx).waited += time.Since(started) }()
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	go func() {

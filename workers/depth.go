@@ -101,6 +101,7 @@ func (d *depth) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+			d.seen.Store(nil) // somebody else leads while the last jobs run
 			return
 		case <-ticker.C:
 		}
@@ -126,7 +127,11 @@ func (d *depth) look(ctx context.Context) (*[]queueDepth, error) {
 	}
 	rows, err := d.pool.Query(ctx, `
 		SELECT q.name, state.name,
-			(SELECT count(*) FROM (SELECT 1 FROM river_job WHERE state = state.name::river_job_state AND queue = q.name LIMIT $2) AS counted),
+			(SELECT count(*) FROM (
+				-- River makes a short retry available a few seconds early.
+				SELECT 1 FROM river_job AS j
+				WHERE j.state = state.name::river_job_state AND j.queue = q.name AND (j.state <> 'available' OR j.scheduled_at <= now())
+				LIMIT $2) AS counted),
 			coalesce(extract(epoch FROM now() - (
 				SELECT min(first.scheduled_at) FROM generate_series(1, 4) AS prio (n), LATERAL (
 					SELECT scheduled_at FROM river_job

@@ -22,6 +22,7 @@ type observer struct {
 	river.MiddlewareDefaults
 
 	logger   *slog.Logger
+	attempts *prometheus.CounterVec
 	finished *prometheus.CounterVec
 	run      *prometheus.HistogramVec
 	wait     *prometheus.HistogramVec
@@ -30,31 +31,64 @@ type observer struct {
 
 func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer, error) {
 	labels := []string{"kind", "queue"}
-	buckets := prometheus.ExponentialBuckets(0.001, 2, 18) // 1 ms to 131 s
 	o := &observer{
 		logger: logger,
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_job_attempts_total",
+			Help: "Attempts that ended, by outcome: completed, cancelled, discarded, retried, snoozed, interrupted.",
+		}, []string{"kind", "queue", "outcome"}),
 		finished: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_jobs_finished_total",
-			Help: "Attempts that ended, by outcome: completed, cancelled, discarded (all final), retried, snoozed, interrupted.",
+			Help: "Jobs that an attempt ended for good, by outcome: completed, cancelled, discarded.",
 		}, []string{"kind", "queue", "outcome"}),
 		run: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "millrace_job_run_seconds", Help: "Time an attempt ran.",
-			Buckets: buckets, NativeHistogramBucketFactor: 1.1,
+			Buckets:                     prometheus.ExponentialBuckets(0.001, 2, 18), // 1 ms to 2 min
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}, labels),
 		wait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "millrace_job_wait_seconds", Help: "Time from when a job could run to when an attempt started.",
-			Buckets: buckets, NativeHistogramBucketFactor: 1.1,
+			Buckets:                     prometheus.ExponentialBuckets(0.001, 2, 23), // 1 ms to 70 min
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}, labels),
 		busy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "millrace_worker_slots_busy", Help: "Slots of this process that run a job, by queue.",
 		}, []string{"queue"}),
 	}
-	for _, collector := range []prometheus.Collector{o.finished, o.run, o.wait, o.busy} {
+	for _, collector := range []prometheus.Collector{o.attempts, o.finished, o.run, o.wait, o.busy} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("workers: metrics: %w", err)
 		}
 	}
+	// Every series is there from the start: a rate does not see a first sample,
+	// and the first failure is the one that counts.
+	for _, kind := range jobs.Catalog() {
+		for _, outcome := range []string{completed, cancelled, discarded, retried, snoozed, interrupted} {
+			o.attempts.WithLabelValues(kind.Name, kind.Queue, outcome)
+			if final(outcome) {
+				o.finished.WithLabelValues(kind.Name, kind.Queue, outcome)
+			}
+		}
+		o.run.WithLabelValues(kind.Name, kind.Queue)
+		o.wait.WithLabelValues(kind.Name, kind.Queue)
+		o.busy.WithLabelValues(kind.Queue)
+	}
 	return o, nil
+}
+
+// The outcomes of an attempt, as metrics and logs name them.
+const (
+	completed   = "completed"
+	cancelled   = "cancelled"
+	discarded   = "discarded"
+	retried     = "retried"
+	snoozed     = "snoozed"
+	interrupted = "interrupted"
+)
+
+// final reports whether the outcome ends the job.
+func final(outcome string) bool {
+	return outcome == completed || outcome == cancelled || outcome == discarded
 }
 
 // Work implements rivertype.WorkerMiddleware.
@@ -72,7 +106,10 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	took := time.Since(started)
 	o.run.WithLabelValues(job.Kind, job.Queue).Observe(took.Seconds())
 	outcome, err := end(job, err)
-	o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
+	o.attempts.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
+	if final(outcome) {
+		o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
+	}
 	o.log(ctx, job, outcome, took, err)
 	return err
 }
@@ -80,25 +117,25 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 // end turns an attempt's error into what River is told, and names the outcome.
 func end(job *rivertype.JobRow, err error) (outcome string, told error) {
 	if err == nil {
-		return "completed", nil
+		return completed, nil
 	}
 	if errors.Is(err, context.Canceled) {
 		// Stopping, or cancelled from outside: River knows which, from the context's cause.
-		return "interrupted", fault.From(err)
+		return interrupted, fault.From(err)
 	}
 	f := fault.From(err)
 	switch decide(f) {
 	case cancel:
-		return "cancelled", f
+		return cancelled, f
 	case snooze:
-		return "snoozed", errors.Join(river.JobSnooze(f.RetryAfter), f)
+		return snoozed, errors.Join(river.JobSnooze(f.RetryAfter), f)
 	case retry:
 		if job.Attempt >= job.MaxAttempts {
-			return "discarded", f
+			return discarded, f
 		}
-		return "retried", f
+		return retried, f
 	default:
-		return "retried", f
+		return retried, f
 	}
 }
 
@@ -138,9 +175,9 @@ func (o *observer) log(ctx context.Context, job *rivertype.JobRow, outcome strin
 		case errors.As(err, &panicked):
 			level = slog.LevelError
 			attrs = append(attrs, slog.String("stack", string(panicked.stack)))
-		case f.Code == fault.Unknown, f.Code == fault.DBError, outcome == "discarded":
+		case f.Code == fault.Unknown, f.Code == fault.DBError, outcome == discarded:
 			level = slog.LevelError
-		case outcome != "interrupted":
+		case outcome != interrupted:
 			level = slog.LevelWarn
 		}
 	}

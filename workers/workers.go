@@ -123,6 +123,15 @@ func New(opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	slots := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "millrace_worker_slots", Help: "Jobs that this process runs at once at most, by queue.",
+	}, []string{"queue"})
+	if err := opts.Metrics.Register(slots); err != nil {
+		return nil, fmt.Errorf("workers: metrics: %w", err)
+	}
+	for name, queue := range queues {
+		slots.WithLabelValues(name).Set(float64(queue.MaxWorkers))
+	}
 	return &Runner{client: client, depth: depth, logger: opts.Logger}, nil
 }
 

@@ -34,10 +34,7 @@ func (c *committer) commit(ctx context.Context, batch []*request) ([]outcome, er
 	outcomes := make(map[*request]outcome, len(batch))
 	err := pgx.BeginFunc(ctx, c.opts.Pool, func(tx pgx.Tx) error {
 		for tenant, group := range byTenant(ordered) {
-			if err := c.tenancy.Enter(ctx, tx, tenant); err != nil {
-				return err
-			}
-			added, err := enroll(ctx, tx, tenant, group, outcomes)
+			added, err := c.enroll(ctx, tx, tenant, group, outcomes)
 			if err != nil {
 				return err
 			}
@@ -101,9 +98,9 @@ func (c *committer) number(ctx context.Context, batch []*request) error {
 	return nil
 }
 
-// enroll writes the ledger rows of one tenant's requests. Those that are new
-// are returned; for the others outcomes gets a replay or a mismatch.
-func enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*request, outcomes map[*request]outcome) ([]*request, error) {
+// enroll enters the tenant and writes the ledger rows of its requests. Those
+// that are new are returned; for the others outcomes gets a replay or a mismatch.
+func (c *committer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*request, outcomes map[*request]outcome) ([]*request, error) {
 	n := len(group)
 	var (
 		ids                         = make([]int64, n)
@@ -122,7 +119,12 @@ func enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*request, out
 		created[i], scheduled[i] = r.createdAt, r.scheduledAt()
 		requests[r.jobID] = r
 	}
-	rows, err := tx.Query(ctx, `
+	var inserted []int64
+	err := c.tenancy.Enter(ctx, tx, tenant, func(rows pgx.Rows) error {
+		var err error
+		inserted, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	}, `
 		INSERT INTO submissions (tenant_id, job_id, route, idempotency_key, request_hash, kind, queue, priority, max_attempts,
 			resource_id, created_at, scheduled_at)
 		SELECT $1, job_id, route, nullif(key, ''), hash, kind, queue, priority, max_attempts,
@@ -133,10 +135,6 @@ func enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*request, out
 		ON CONFLICT (tenant_id, route, idempotency_key) DO NOTHING
 		RETURNING job_id`,
 		tenant, ids, routes, keys, hashes, kinds, queues, priorities, attempts, resources, created, scheduled)
-	if err != nil {
-		return nil, fmt.Errorf("intake: ledger: %w", err)
-	}
-	inserted, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return nil, fmt.Errorf("intake: ledger: %w", err)
 	}

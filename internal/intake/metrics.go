@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/jobs"
 )
 
 type metrics struct {
@@ -18,11 +20,11 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "millrace_intake_batch_submissions", Help: "Submissions that shared one commit.",
-			Buckets: prometheus.ExponentialBuckets(1, 2, 10), NativeHistogramBucketFactor: 1.1,
+			Buckets: prometheus.ExponentialBuckets(1, 2, 10), NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}),
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "millrace_intake_commit_seconds", Help: "Time from the start of a batch's transaction to the end of its commit.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14), NativeHistogramBucketFactor: 1.1,
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14), NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}),
 		enqueuedTotal: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_jobs_enqueued_total", Help: "Jobs that intake wrote, by kind and queue.",
@@ -35,6 +37,9 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("intake: metrics: %w", err)
 		}
+	}
+	for _, kind := range jobs.Catalog() {
+		m.enqueuedTotal.WithLabelValues(kind.Name, kind.Queue) // a rate does not see a first sample
 	}
 	return m, nil
 }

@@ -29,30 +29,35 @@ func NewTenancy(pool *pgxpool.Pool, role Role) *Tenancy {
 // returns nil. An empty tenant sees no tenant's rows.
 func (t *Tenancy) Tx(ctx context.Context, tenant string, work func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
-		if err := t.Enter(ctx, tx, tenant); err != nil {
-			return err
+		if _, err := tx.Exec(ctx, scope, string(t.role), tenant); err != nil {
+			return fmt.Errorf("postgres: enter tenant: %w", err)
 		}
 		return work(tx)
 	})
-}
-
-// Enter makes the rest of the transaction act for the tenant, in place of the
-// one before it.
-func (t *Tenancy) Enter(ctx context.Context, tx pgx.Tx, tenant string) error {
-	if _, err := tx.Exec(ctx, scope, string(t.role), tenant); err != nil {
-		return fmt.Errorf("postgres: enter tenant: %w", err)
-	}
-	return nil
 }
 
 // Query runs one statement for the tenant in one round trip and hands its rows
 // to scan, which reads them all. The statement and the setting in front of it
 // are one pipeline, which PostgreSQL runs as one transaction.
 func (t *Tenancy) Query(ctx context.Context, tenant string, scan func(pgx.Rows) error, sql string, args ...any) error {
+	return t.query(ctx, t.pool, tenant, scan, sql, args...)
+}
+
+// Enter makes the rest of the transaction tx act for the tenant, in place of the
+// one before it, and runs a first statement for it, in one round trip.
+func (t *Tenancy) Enter(ctx context.Context, tx pgx.Tx, tenant string, scan func(pgx.Rows) error, sql string, args ...any) error {
+	return t.query(ctx, tx, tenant, scan, sql, args...)
+}
+
+type batcher interface {
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+}
+
+func (t *Tenancy) query(ctx context.Context, db batcher, tenant string, scan func(pgx.Rows) error, sql string, args ...any) error {
 	var batch pgx.Batch
 	batch.Queue(scope, string(t.role), tenant)
 	batch.Queue(sql, args...)
-	results := t.pool.SendBatch(ctx, &batch)
+	results := db.SendBatch(ctx, &batch)
 	defer func() { _ = results.Close() }()
 	if _, err := results.Exec(); err != nil {
 		return fmt.Errorf("postgres: enter tenant: %w", err)

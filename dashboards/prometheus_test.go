@@ -1,0 +1,420 @@
+//go:build prometheus
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"millrace/internal/apikey"
+	"millrace/internal/config"
+	"millrace/internal/dbtest"
+	"millrace/internal/postgres"
+	"millrace/internal/program"
+	"millrace/internal/program/intakeserver"
+	"millrace/internal/program/workerpool"
+	"millrace/internal/sandbox"
+	"millrace/internal/telemetry"
+)
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
+
+const (
+	// patience is how long data may take to appear: a leader is elected within
+	// 5 s and looks at the queues every 5 s.
+	patience = 45 * time.Second
+	// often is how often is asked meanwhile.
+	often = 250 * time.Millisecond
+)
+
+// must is what a panel has to show besides any data at all, as label and values.
+func must(title string) (label string, values []string) {
+	switch title {
+	case "Jobs by state":
+		return "state", []string{"available", "running", "retryable", "scheduled"}
+	case "Failures by kind and outcome":
+		return "outcome", []string{"cancelled", "discarded", "retried"}
+	case "Put off":
+		return "outcome", []string{"snoozed"}
+	case "Requests by status":
+		return "status", []string{"202", "401"}
+	case "Connections in use", "Waits for a connection":
+		return "pool", []string{"intake", "worker"}
+	}
+	return "", nil
+}
+
+// Every query of every dashboard, as Grafana would send it, is answered with
+// data by a real Prometheus that scrapes the real programs at work.
+func TestEveryQueryIsAnswered(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t)
+	server := startPrometheus(t, p.metrics)
+	// Counters that begin at their first failure would hide it from increase().
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		answer, err := server.query(t.Context(), `count(millrace_jobs_finished_total{outcome="discarded"} == 0)`)
+		require.NoError(c, err)
+		require.NotEmpty(c, answer)
+		require.InDelta(c, 2, answer[0].value, 0, "both workers are scraped")
+	}, patience, often)
+	p.work()
+
+	for file, m := range load(t) {
+		for _, panel := range m.graphs() {
+			for _, q := range panel.Targets {
+				for _, queue := range []string{"payments", ".+"} {
+					t.Run(fmt.Sprintf("%s %s %s queue=%s", filepath.Base(file), panel.name(), q.RefID, queue), func(t *testing.T) {
+						t.Parallel()
+						expr := strings.NewReplacer("$queue", queue, "$__rate_interval", "15s", "$__range", "1m").Replace(q.Expr)
+						require.NotContains(t, expr, "$")
+						label, values := must(panel.Title)
+						require.EventuallyWithT(t, func(c *assert.CollectT) {
+							answer, err := server.query(t.Context(), expr)
+							require.NoError(c, err)
+							require.NotEmpty(c, answer, "no data for %s", expr)
+							shown := map[string]bool{}
+							for _, s := range answer {
+								shown[s.labels[label]] = true
+							}
+							require.Subset(c, slices.Collect(maps.Keys(shown)), values, expr)
+						}, patience, often)
+					})
+				}
+			}
+		}
+	}
+
+	t.Run("one process reports the depth", func(t *testing.T) {
+		t.Parallel()
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			answer, err := server.query(t.Context(), "count by (queue) (millrace_queue_paused)")
+			require.NoError(c, err)
+			require.NotEmpty(c, answer)
+			require.InDelta(c, 1, answer[0].value, 0, "two workers run, and one leads")
+		}, patience, often)
+	})
+	t.Run("the first discarded job is seen", func(t *testing.T) {
+		t.Parallel()
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			answer, err := server.query(t.Context(), `round(sum(increase(millrace_jobs_finished_total{outcome="discarded"}[1m])))`)
+			require.NoError(c, err)
+			require.NotEmpty(c, answer)
+			require.GreaterOrEqual(c, answer[0].value, 1.0)
+		}, patience, often)
+	})
+	t.Run("the variable lists the queue", func(t *testing.T) {
+		t.Parallel()
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			var values []string
+			require.NoError(c, server.get(t.Context(), "label/queue/values", url.Values{"match[]": {"millrace_queue_jobs"}}, &values))
+			require.Equal(c, []string{"payments"}, values)
+		}, patience, often)
+	})
+	t.Run("the README has the types right", func(t *testing.T) {
+		t.Parallel()
+		listed := documentation(t)
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			var scraped map[string][]struct{ Type string }
+			require.NoError(c, server.get(t.Context(), "metadata", nil, &scraped))
+			for name := range scraped {
+				if strings.HasPrefix(name, "millrace_") {
+					require.Contains(c, listed, name)
+				}
+			}
+			for name, row := range listed {
+				require.Len(c, scraped[name], 1, "%s is not scraped, or not the same everywhere", name)
+				require.Equal(c, row.kind, scraped[name][0].Type, name)
+			}
+		}, patience, often)
+	})
+}
+
+// plant is intake and two workers, in this process but with a registry and a
+// metrics listener each, as if they were processes.
+type plant struct {
+	t       *testing.T
+	db      *dbtest.DB
+	url     string
+	key     string
+	metrics map[string][]string // addresses by program
+}
+
+func newPlant(t *testing.T) *plant {
+	t.Helper()
+	p := &plant{t: t, db: dbtest.New(t), metrics: map[string][]string{}}
+	_, key, err := apikey.Create(t.Context(), p.db.Tenancy(t, postgres.Owner),
+		apikey.Request{Tenant: "alice", Scopes: []apikey.Scope{apikey.JobsRead, apikey.JobsWrite}}, time.Now())
+	require.NoError(t, err)
+	p.key = key.Reveal()
+
+	stripe, err := sandbox.NewStripe(sandbox.Options{Latency: 20 * time.Millisecond})
+	require.NoError(t, err)
+	require.NoError(t, stripe.Inject(
+		sandbox.Fault{Kind: sandbox.FaultHTTP500, Path: "/confirm", PaymentMethod: "pm_card_mastercard", Probability: 0.5},
+		sandbox.Fault{Kind: sandbox.FaultRateLimit, Path: "/confirm", PaymentMethod: "pm_card_amex", Probability: 0.5},
+		sandbox.Fault{Kind: sandbox.FaultHTTP500, Path: "/confirm", PaymentMethod: "pm_card_jcb"},
+	))
+	gateway := httptest.NewServer(stripe)
+	t.Cleanup(gateway.Close)
+
+	listener := listen(t)
+	p.url = "http://" + listener.Addr().String()
+	database := telemetry.Secret(p.db.URL)
+	registry := p.measured("intake")
+	start(t, func(ctx context.Context) error {
+		return intakeserver.Run(ctx, intakeserver.Options{DatabaseURL: database, Listener: listener, Logger: dbtest.Logger(t), Registry: registry})
+	})
+	for range 2 {
+		registry := p.measured("worker")
+		start(t, func(ctx context.Context) error {
+			return workerpool.Run(ctx, workerpool.Options{
+				DatabaseURL: database, Stripe: config.Stripe{Key: "sk_test_x", APIBase: gateway.URL}, Logger: dbtest.Logger(t), Registry: registry,
+			})
+		})
+	}
+	return p
+}
+
+// measured returns a registry whose metrics are served until the test ends.
+func (p *plant) measured(name string) *prometheus.Registry {
+	p.t.Helper()
+	registry := telemetry.NewRegistry("test")
+	listener := listen(p.t)
+	server := telemetry.MetricsServer(registry, dbtest.Logger(p.t))
+	start(p.t, func(ctx context.Context) error { return program.Serve(ctx, server, listener, func() {}) })
+	p.metrics[name] = append(p.metrics[name], listener.Addr().String())
+	return registry
+}
+
+// work submits payments until the test ends: some succeed, some are declined,
+// some are tried again because the gateway fails or asks to wait.
+func (p *plant) work() {
+	p.t.Helper()
+	ctx := p.t.Context()
+	status, _, err := p.send(ctx, http.MethodGet, "/v1/jobs", "no-key", nil)
+	require.NoError(p.t, err)
+	require.Equal(p.t, http.StatusUnauthorized, status)
+	later := time.Now().Add(time.Hour)
+	_, err = p.pay(ctx, "pm_card_visa", &later)
+	require.NoError(p.t, err)
+	p.discard()
+	start(p.t, func(ctx context.Context) error {
+		ticker := time.NewTicker(200 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			for _, method := range []string{"pm_card_visa", "pm_card_visa_chargeDeclined", "pm_card_mastercard", "pm_card_amex"} {
+				if _, err := p.pay(ctx, method, nil); err != nil && ctx.Err() == nil {
+					return err
+				}
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-ticker.C:
+				}
+			}
+		}
+	})
+}
+
+// discard lets a job fail in its last attempt, which is its first.
+func (p *plant) discard() {
+	p.t.Helper()
+	later := time.Now().Add(time.Hour)
+	job, err := p.pay(p.t.Context(), "pm_card_jcb", &later)
+	require.NoError(p.t, err)
+	_, err = p.db.Pool(p.t, postgres.Login).Exec(p.t.Context(),
+		"UPDATE river_job SET max_attempts = 1, state = 'available', scheduled_at = now() WHERE id = $1", job)
+	require.NoError(p.t, err)
+}
+
+// pay submits a payment and returns its job's id.
+func (p *plant) pay(ctx context.Context, method string, at *time.Time) (string, error) {
+	payment := map[string]any{"amount": 1999, "currency": "usd", "payment_method": method}
+	if at != nil {
+		payment["scheduled_at"] = at.Format(time.RFC3339)
+	}
+	status, body, err := p.send(ctx, http.MethodPost, "/v1/payments", p.key, payment)
+	if err != nil {
+		return "", err
+	}
+	var accepted struct{ Job struct{ ID string } }
+	if err := json.Unmarshal(body, &accepted); err != nil || status != http.StatusAccepted {
+		return "", fmt.Errorf("%d: %s", status, body)
+	}
+	return accepted.Job.ID, nil
+}
+
+func (p *plant) send(ctx context.Context, method, path, key string, body any) (int, []byte, error) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, p.url+path, bytes.NewReader(text))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+key)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", uuid.NewString())
+	return do(request)
+}
+
+func do(request *http.Request) (int, []byte, error) {
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, body, err
+}
+
+// start runs something until the test ends.
+func start(t *testing.T, run func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return listener
+}
+
+// server is a Prometheus.
+type server struct{ url string }
+
+// startPrometheus runs a Prometheus on a directory of its own until the test
+// ends. It scrapes the addresses, listed by job, every second.
+func startPrometheus(t *testing.T, targets map[string][]string) *server {
+	t.Helper()
+	binary, err := exec.LookPath("prometheus")
+	require.NoError(t, err, "this test needs the program prometheus on the PATH: apt-get install prometheus, brew install prometheus, or https://prometheus.io/download")
+	var jobs []map[string]any
+	for job, addresses := range targets {
+		jobs = append(jobs, map[string]any{"job_name": job, "static_configs": []map[string]any{{"targets": addresses}}})
+	}
+	configuration, err := json.Marshal(map[string]any{"global": map[string]any{"scrape_interval": "1s"}, "scrape_configs": jobs}) // JSON is YAML
+	require.NoError(t, err)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	require.NoError(t, os.WriteFile(file, configuration, 0o600))
+	// Prometheus does not tell which port it took, so it is told one that is free.
+	free := listen(t)
+	address := free.Addr().String()
+	require.NoError(t, free.Close())
+
+	command := exec.CommandContext(t.Context(), binary, //nolint:gosec // the arguments are our own
+		"--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=warn")
+	command.Stdout, command.Stderr = t.Output(), t.Output()
+	// When the test ends, its context does: ask that process to stop, and see that it has.
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 10 * time.Second
+	require.NoError(t, command.Start())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = command.Wait() // that it was asked to stop is no failure
+	}()
+	t.Cleanup(func() { <-ended })
+
+	s := &server{url: "http://" + address}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		select {
+		case <-ended:
+			require.Fail(c, "prometheus has stopped")
+		default:
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/-/ready", nil)
+		require.NoError(c, err)
+		status, _, err := do(request)
+		require.NoError(c, err)
+		require.Equal(c, http.StatusOK, status)
+	}, patience, often)
+	return s
+}
+
+// get reads the data of an answer of Prometheus's HTTP API.
+func (s *server) get(ctx context.Context, path string, parameters url.Values, data any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v1/"+path+"?"+parameters.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	_, body, err := do(request)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Status string
+		Error  string
+		Data   any
+	}{Data: data}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("%w: %s", err, body)
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("%s: %s", path, answer.Error)
+	}
+	return nil
+}
+
+type series struct {
+	labels map[string]string
+	value  float64
+}
+
+// query evaluates PromQL as of now. Series whose value is no number are left
+// out: Grafana draws nothing for them.
+func (s *server) query(ctx context.Context, expr string) ([]series, error) {
+	var vector struct {
+		Result []struct {
+			Metric map[string]string
+			Value  [2]any // time, and the number as a text
+		}
+	}
+	if err := s.get(ctx, "query", url.Values{"query": {expr}}, &vector); err != nil {
+		return nil, err
+	}
+	var found []series
+	for _, r := range vector.Result {
+		text, _ := r.Value[1].(string)
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("a value of %v: %w", r.Value, err)
+		}
+		if !math.IsNaN(value) && !math.IsInf(value, 0) {
+			found = append(found, series{labels: r.Metric, value: value})
+		}
+	}
+	return found, nil
+}
