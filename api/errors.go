@@ -84,7 +84,8 @@ func (s *Server) errorOf(ctx context.Context, err error) *Error {
 	if f.Code == fault.AuthRequired {
 		e.headers.Set("WWW-Authenticate", `Bearer realm="millrace"`)
 	}
-	if e.status >= http.StatusInternalServerError {
+	// A client that left makes no error of ours.
+	if e.status >= http.StatusInternalServerError && ctx.Err() == nil {
 		s.opts.Logger.ErrorContext(ctx, "request failed", slog.String("requestId", e.RequestID),
 			slog.String("errorCode", string(f.Code)), slog.Any("error", f))
 	}

@@ -171,13 +171,9 @@ func (s *Server) submit(
 
 // answer renders a submission with its job and domain row.
 func (s *Server) answer(status int, kind *jobs.Kind, receipt intake.Receipt, resource any) (*submissionOutput, error) {
-	body := map[string]any{"job": s.render(receipt.Job)}
-	if resource != nil {
-		body[kind.Resource] = resource
-	}
-	text, err := json.Marshal(body)
+	text, err := object("job", s.render(receipt.Job), kind.Resource, resource)
 	if err != nil {
-		return nil, fmt.Errorf("api: encode: %w", err)
+		return nil, err
 	}
 	out := &submissionOutput{
 		Status: status, ContentType: "application/json", Location: jobPath(receipt.Job.ID), Body: text,
@@ -223,6 +219,22 @@ func (s *Server) answerOutcome(ctx context.Context, kind *jobs.Kind, receipt int
 	}
 	out.PreferenceApplied = applied
 	return out, nil
+}
+
+// object encodes {"name": value, "other": value}, the second only when there is one.
+func object(name string, value any, other string, second any) ([]byte, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("api: encode: %w", err)
+	}
+	body := append([]byte(`{"`+name+`":`), text...)
+	if second != nil {
+		if text, err = json.Marshal(second); err != nil {
+			return nil, fmt.Errorf("api: encode: %w", err)
+		}
+		body = append(append(body, `,"`+other+`":`...), text...)
+	}
+	return append(body, '}'), nil
 }
 
 func jobPath(id int64) string { return "/v1/jobs/" + strconv.FormatInt(id, 10) }

@@ -26,8 +26,11 @@ const maxDepth = 32
 
 // Decode reads exactly one JSON object into v, a pointer to a struct.
 func Decode(data []byte, v any) error {
-	if len(bytes.TrimSpace(data)) == 0 {
+	switch string(bytes.TrimSpace(data)) {
+	case "":
 		return fault.New(fault.InvalidInput, "The request has no body; send a JSON object.")
+	case "null": // which Unmarshal takes for an object without members
+		return notJSON("must be a JSON object")
 	}
 	if err := check(data); err != nil {
 		return err

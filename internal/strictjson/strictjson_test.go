@@ -43,6 +43,7 @@ func TestDecodeRefusesAndNamesThePlaceWithoutTheInput(t *testing.T) {
 		"not JSON":         {`{"name": ` + secret + `}`, "body", "is not valid JSON"},
 		"cut off":          {`{"name": "`, "body", "is not valid JSON"},
 		"trailing data":    {`{"name": "a"} {}`, "body", "is not valid JSON"},
+		"null":             {" null ", "body", "must be a JSON object"},
 		"an array":         {`["` + secret + `"]`, "body", "must be an object"},
 		"unknown":          {`{"` + secret + `": 1}`, "body", "has an unknown field; allowed are at, items, name, tags"},
 		"unknown nested":   {`{"items":[{"price":1},{"` + secret + `":1}]}`, "items[1]", "has an unknown field; allowed are price"},
