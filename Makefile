@@ -11,7 +11,7 @@ LINT := bin/tools/golangci-lint-$(LINT_VERSION)
 
 # The race detector needs a C compiler.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
-TEST = $(GO) test $(RACE) -shuffle=on
+TEST = $(strip $(GO) test $(RACE) -shuffle=on)
 
 # Go stamps programs with their commit, and fails where git does not tell it: a
 # clone that belongs to another user, a repository without a commit.
@@ -51,7 +51,9 @@ fmt: $(LINT) ## Format the code
 	$(LINT) fmt
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Measure Millrace against the plain way of doing the same
+	$(GO) build -o bin/ ./cmd/millrace
+	bin/millrace bench intake
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
@@ -64,8 +66,9 @@ fuzz: ## Run every fuzz target for FUZZTIME (1m) each
 	done
 
 .PHONY: generate
-generate: ## Write the generated files anew
+generate: ## Write the generated and the golden files anew
 	$(GO) generate ./...
+	$(GO) test -run Golden ./api -update
 
 .PHONY: check
 check: check-format check-vet lint check-tidy check-generated check-imports check-migrations test ## Everything that CI runs

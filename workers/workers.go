@@ -156,6 +156,9 @@ func queueConfig(slots map[string]int) (map[string]river.QueueConfig, error) {
 // finish within StopTimeout, and returns when all have.
 func (r *Runner) Run(ctx context.Context) error {
 	if err := r.client.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // stopped before it had begun
+		}
 		return fmt.Errorf("workers: start: %w", postgres.Fault(err))
 	}
 	r.logger.InfoContext(ctx, "workers: working")

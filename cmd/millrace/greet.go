@@ -23,7 +23,7 @@ func greet(ctx context.Context, cfg config.Dev, env devEnv, out io.Writer, start
 		return fmt.Errorf("the demonstration payment: %w", err)
 	}
 	if ctx.Err() != nil {
-		return nil // stopped before the demonstration was over
+		return nil //nolint:nilerr // stopped before the demonstration was over
 	}
 	say("")
 	say("Millrace is running (started in %.1f s). Ctrl-C stops it; the data stays in %s.", time.Since(started).Seconds(), cfg.Home)

@@ -132,7 +132,7 @@ func From(err error) *Fault {
 func Parse(text string) (f *Fault, ok bool) {
 	var p public
 	if json.Unmarshal([]byte(text), &p) != nil || p.Code == "" {
-		return nil, false
+		return nil, false //nolint:nilerr // ok says it
 	}
 	return &Fault{Code: p.Code, Message: p.Message, Details: p.Details}, true
 }

@@ -18,27 +18,27 @@ import (
 // commit writes a batch in one transaction, tenant by tenant, and returns each
 // request's outcome in the batch's order. An error means that nothing of it was
 // committed, or, when the connection broke at COMMIT, that this is unknown.
-func (c *committer) commit(ctx context.Context, batch []*request) ([]outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.opts.CommitTimeout)
+func (w *Writer) commit(ctx context.Context, batch []*request) ([]outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.opts.CommitTimeout)
 	defer cancel()
 
-	if err := c.number(ctx, batch); err != nil {
+	if err := w.number(ctx, batch); err != nil {
 		return nil, err
 	}
 	// One order everywhere, so that two writers with the same keys wait for each
 	// other instead of deadlocking.
 	ordered := slices.Clone(batch)
-	slices.SortFunc(ordered, func(a, b *request) int {
+	slices.SortStableFunc(ordered, func(a, b *request) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Key, b.Key))
 	})
 	outcomes := make(map[*request]outcome, len(batch))
-	err := pgx.BeginFunc(ctx, c.opts.Pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, w.opts.Pool, func(tx pgx.Tx) error {
 		for tenant, group := range byTenant(ordered) {
-			added, err := c.enroll(ctx, tx, tenant, group, outcomes)
+			added, err := w.enroll(ctx, tx, tenant, group, outcomes)
 			if err != nil {
 				return err
 			}
-			if err := c.enqueue(ctx, tx, added); err != nil {
+			if err := w.enqueue(ctx, tx, added); err != nil {
 				return err
 			}
 			for _, r := range added {
@@ -74,33 +74,29 @@ func byTenant(ordered []*request) func(yield func(string, []*request) bool) {
 	}
 }
 
-// idBlock is how many job ids are taken from River's sequence at a time.
-const idBlock = 250
-
-// number gives every request its job id and time, so that ledger row and job
-// can name each other without a further round trip.
-func (c *committer) number(ctx context.Context, batch []*request) error {
-	if len(c.ids) < len(batch) {
-		err := c.tenancy.Query(ctx, "", func(rows pgx.Rows) error {
-			ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-			c.ids = append(c.ids, ids...)
-			return err
-		}, "SELECT nextval('river_job_id_seq') FROM generate_series(1, $1)", max(idBlock, len(batch)))
-		if err != nil {
-			return fmt.Errorf("intake: take job ids: %w", err)
-		}
+// number gives every request its time and a job id of River's sequence, so that
+// ledger row and job can name each other. Ids are drawn for each batch, not
+// ahead, so that they follow the order of commits over all processes.
+func (w *Writer) number(ctx context.Context, batch []*request) error {
+	var ids []int64
+	err := w.tenancy.Query(ctx, "", func(rows pgx.Rows) error {
+		var err error
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	}, "SELECT nextval('river_job_id_seq') FROM generate_series(1, $1)", len(batch))
+	if err != nil {
+		return fmt.Errorf("intake: draw job ids: %w", err)
 	}
-	now := c.opts.Now().UTC().Truncate(time.Microsecond)
+	now := w.opts.Now().UTC().Truncate(time.Microsecond)
 	for i, r := range batch {
-		r.jobID, r.createdAt = c.ids[i], now
+		r.jobID, r.createdAt = ids[i], now
 	}
-	c.ids = c.ids[len(batch):]
 	return nil
 }
 
 // enroll enters the tenant and writes the ledger rows of its requests. Those
 // that are new are returned; for the others outcomes gets a replay or a mismatch.
-func (c *committer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*request, outcomes map[*request]outcome) ([]*request, error) {
+func (w *Writer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*request, outcomes map[*request]outcome) ([]*request, error) {
 	n := len(group)
 	var (
 		ids                         = make([]int64, n)
@@ -120,7 +116,7 @@ func (c *committer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group 
 		requests[r.jobID] = r
 	}
 	var inserted []int64
-	err := c.tenancy.Enter(ctx, tx, tenant, func(rows pgx.Rows) error {
+	err := w.tenancy.Enter(ctx, tx, tenant, func(rows pgx.Rows) error {
 		var err error
 		inserted, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
@@ -142,43 +138,68 @@ func (c *committer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group 
 		added = append(added, requests[id])
 		delete(requests, id)
 	}
-	for _, r := range requests {
-		earlier, hash, err := findByKey(ctx, tx, r)
-		if err != nil {
-			return nil, err
-		}
-		if hash != r.Hash {
-			outcomes[r] = outcome{err: mismatch()}
-			continue
-		}
-		outcomes[r] = outcome{receipt: Receipt{Job: earlier, Replayed: true}}
-	}
-	return added, nil
+	return added, replay(ctx, tx, tenant, requests, outcomes)
 }
 
-// findByKey reads the submission that holds r's key, as it was accepted.
-func findByKey(ctx context.Context, tx pgx.Tx, r *request) (Job, [sha256.Size]byte, error) {
+// replay answers for requests whose key the ledger has already, be it from
+// before or from this very batch: with that submission as it was accepted, or
+// with a mismatch.
+func replay(ctx context.Context, tx pgx.Tx, tenant string, requests map[int64]*request, outcomes map[*request]outcome) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	type routeKey struct{ route, key string }
+	repeated := make(map[routeKey][]*request, len(requests))
+	for _, r := range requests {
+		k := routeKey{r.Route, r.Key}
+		repeated[k] = append(repeated[k], r)
+	}
+	var routes, keys []string
+	for k := range repeated {
+		routes, keys = append(routes, k.route), append(keys, k.key)
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT route, idempotency_key, job_id, request_hash, kind, queue, priority, max_attempts, resource_id, created_at, scheduled_at
+		FROM submissions
+		WHERE tenant_id = $1 AND (route, idempotency_key) IN (SELECT route, key FROM unnest($2::text[], $3::text[]) AS asked (route, key))`,
+		tenant, routes, keys)
+	if err != nil {
+		return fmt.Errorf("intake: find by idempotency key: %w", err)
+	}
 	var (
+		k    routeKey
 		job  Job
 		hash []byte
 	)
-	err := tx.QueryRow(ctx, `
-		SELECT job_id, request_hash, kind, queue, priority, max_attempts, resource_id, created_at, scheduled_at
-		FROM submissions WHERE tenant_id = $1 AND route = $2 AND idempotency_key = $3`, r.Tenant, r.Route, r.Key).
-		Scan(&job.ID, &hash, &job.Kind, &job.Queue, &job.Priority, &job.MaxAttempts, &job.ResourceID, &job.CreatedAt, &job.ScheduledAt)
-	if err != nil {
-		return Job{}, [sha256.Size]byte{}, fmt.Errorf("intake: find by idempotency key: %w", err)
+	_, err = pgx.ForEachRow(rows, []any{
+		&k.route, &k.key, &job.ID, &hash, &job.Kind, &job.Queue, &job.Priority, &job.MaxAttempts,
+		&job.ResourceID, &job.CreatedAt, &job.ScheduledAt,
+	}, func() error {
+		earlier := job
+		earlier.CreatedAt, earlier.ScheduledAt = job.CreatedAt.UTC(), job.ScheduledAt.UTC()
+		earlier.State = initialState(earlier.CreatedAt, earlier.ScheduledAt)
+		for _, r := range repeated[k] {
+			outcomes[r] = outcome{receipt: Receipt{Job: earlier, Replayed: true}}
+			if [sha256.Size]byte(hash) != r.Hash {
+				outcomes[r] = outcome{err: mismatch()}
+			}
+			delete(requests, r.jobID)
+		}
+		job, hash = Job{}, nil
+		return nil
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("intake: find by idempotency key: %w", err)
+	case len(requests) > 0:
+		return fmt.Errorf("intake: %d submissions were neither added nor found", len(requests))
 	}
-	job.CreatedAt, job.ScheduledAt, job.State = job.CreatedAt.UTC(), job.ScheduledAt.UTC(), StateAvailable
-	if job.ScheduledAt.After(job.CreatedAt) {
-		job.State = StateScheduled
-	}
-	return job, [sha256.Size]byte(hash), nil
+	return nil
 }
 
 // enqueue writes the domain rows and the River jobs of one tenant's new
 // submissions, a statement a kind and one for all jobs.
-func (c *committer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) error {
+func (w *Writer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) error {
 	if len(added) == 0 {
 		return nil
 	}
@@ -209,7 +230,7 @@ func (c *committer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) er
 			return err
 		}
 	}
-	if _, err := c.river.InsertManyTx(withJobIDs(ctx, ids), tx, params); err != nil {
+	if _, err := w.river.InsertManyTx(withJobIDs(ctx, ids), tx, params); err != nil {
 		return fmt.Errorf("intake: insert jobs: %w", err)
 	}
 	return nil

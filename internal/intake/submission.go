@@ -77,14 +77,18 @@ func (r *request) scheduledAt() time.Time {
 	return r.ScheduledAt
 }
 
+// initialState is the state in which River takes a job in.
+func initialState(created, scheduled time.Time) State {
+	if scheduled.After(created) {
+		return StateScheduled
+	}
+	return StateAvailable
+}
+
 // receipt returns the answer to a submission that was added.
 func (r *request) receipt() Receipt {
-	state := StateAvailable
-	if !r.ScheduledAt.IsZero() && r.ScheduledAt.After(r.createdAt) {
-		state = StateScheduled
-	}
 	job := Job{
-		ID: r.jobID, Kind: r.Kind.Name, Queue: r.Kind.Queue, State: state, Priority: r.Priority,
+		ID: r.jobID, Kind: r.Kind.Name, Queue: r.Kind.Queue, State: initialState(r.createdAt, r.scheduledAt()), Priority: r.Priority,
 		MaxAttempts: r.Kind.Policy.MaxAttempts, CreatedAt: r.createdAt, ScheduledAt: r.scheduledAt(),
 	}
 	if r.Accepted.ResourceID != uuid.Nil {

@@ -142,52 +142,48 @@ func (w *Writer) Run(ctx context.Context) error {
 	defer close(w.done)
 	var group sync.WaitGroup
 	for range w.opts.Committers {
-		group.Go(func() { (&committer{Writer: w}).run(ctx) })
+		group.Go(func() { w.commitAll(ctx) })
 	}
 	group.Wait()
 	return nil
 }
 
-// committer commits one batch after the other.
-type committer struct {
-	*Writer
-
-	// ids are job ids taken from River's sequence ahead of time.
-	ids []int64
-}
-
-func (c *committer) run(ctx context.Context) {
-	var carried []*request
+// commitAll commits one batch after the other.
+func (w *Writer) commitAll(ctx context.Context) {
 	for {
-		batch := carried
-		if len(batch) == 0 {
+		var first *request
+		select {
+		case first = <-w.queue:
+		case <-ctx.Done():
 			select {
-			case r := <-c.queue:
-				batch = append(batch, r)
-			case <-ctx.Done():
-				select {
-				case r := <-c.queue:
-					batch = append(batch, r)
-				default:
-					return
-				}
+			case first = <-w.queue:
+			default:
+				return
 			}
 		}
-		batch = c.fill(batch)
-		batch, carried = distinct(batch)
-		if len(batch) > 0 {
+		if batch := w.fill(first); len(batch) > 0 {
 			// A commit that has begun is finished, whether or not we are stopping.
-			c.write(context.WithoutCancel(ctx), batch)
+			w.write(context.WithoutCancel(ctx), batch)
 		}
 	}
 }
 
-// fill adds what waits, up to the batch's limit.
-func (c *committer) fill(batch []*request) []*request {
-	for len(batch) < c.opts.MaxBatch {
+// fill takes what waits beside the first request, up to the batch's limit. It
+// leaves out requests whose caller is gone.
+func (w *Writer) fill(first *request) []*request {
+	var batch []*request
+	add := func(r *request) {
 		select {
-		case r := <-c.queue:
+		case <-r.gone:
+		default:
 			batch = append(batch, r)
+		}
+	}
+	add(first)
+	for len(batch) < w.opts.MaxBatch {
+		select {
+		case r := <-w.queue:
+			add(r)
 		default:
 			return batch
 		}
@@ -195,56 +191,31 @@ func (c *committer) fill(batch []*request) []*request {
 	return batch
 }
 
-type key struct{ tenant, route, key string }
-
-// distinct drops requests whose caller left, and keeps the second of two equal
-// idempotency keys for the next batch, where it meets the first as committed.
-func distinct(batch []*request) (now, later []*request) {
-	seen := make(map[key]struct{}, len(batch))
-	for _, r := range batch {
-		select {
-		case <-r.gone:
-			continue
-		default:
-		}
-		if r.Key != "" {
-			k := key{r.Tenant, r.Route, r.Key}
-			if _, twice := seen[k]; twice {
-				later = append(later, r)
-				continue
-			}
-			seen[k] = struct{}{}
-		}
-		now = append(now, r)
-	}
-	return now, later
-}
-
 // write commits a batch and answers each of its requests. When the database
 // refuses the batch because of what is in it, its halves are tried by
 // themselves, so that in the end only the row at fault fails.
-func (c *committer) write(ctx context.Context, batch []*request) {
-	started := c.opts.Now()
-	replies, err := c.commit(ctx, batch)
+func (w *Writer) write(ctx context.Context, batch []*request) {
+	started := w.opts.Now()
+	replies, err := w.commit(ctx, batch)
 	switch {
 	case err == nil:
-		c.metrics.committed(len(batch), c.opts.Now().Sub(started))
+		w.metrics.committed(len(batch), w.opts.Now().Sub(started))
 		for i, r := range batch {
 			if reply := replies[i]; reply.err == nil && !reply.receipt.Replayed {
-				c.metrics.enqueued(r.Kind.Name, r.Kind.Queue)
+				w.metrics.enqueued(r.Kind.Name, r.Kind.Queue)
 			}
 			r.answer(replies[i].receipt, replies[i].err)
 		}
 	case len(batch) == 1 || postgres.Unreachable(err):
-		c.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
+		w.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
 		err = postgres.Fault(err)
 		for _, r := range batch {
 			r.answer(Receipt{}, err)
 		}
 	default:
 		half := len(batch) / 2
-		c.write(ctx, batch[:half])
-		c.write(ctx, batch[half:])
+		w.write(ctx, batch[:half])
+		w.write(ctx, batch[half:])
 	}
 }
 

@@ -1,0 +1,223 @@
+//go:build lintconfig
+
+package arch_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// breach is imports that a rule forbids, each in each of the files.
+type breach struct{ files, imports []string }
+
+// breaches lists by rule what the design forbids.
+func breaches() map[string]breach {
+	return map[string]breach{
+		"cmd": {
+			files:   []string{"api/*.go", "internal/payment/*.go"},
+			imports: []string{"millrace/cmd/worker"},
+		},
+		"api": {
+			files:   []string{"api/*.go", "api/*_test.go"},
+			imports: []string{"millrace/workers"},
+		},
+		"workers": {
+			files:   []string{"workers/*.go", "workers/*_test.go"},
+			imports: []string{"millrace/api"},
+		},
+		"jobs": {
+			files:   []string{"jobs/*.go", "jobs/*_test.go"},
+			imports: []string{"millrace/api", "millrace/internal/intake", "millrace/workers"},
+		},
+		"wiring": {
+			files: []string{"api/*.go", "jobs/*.go", "workers/*.go"},
+			imports: []string{
+				"millrace/internal/config", "millrace/internal/program/intakeserver",
+				"millrace/internal/resendmail", "millrace/internal/stripepay",
+			},
+		},
+		"domains": {
+			files: []string{"internal/apikey/*.go", "internal/brandnew/*.go", "internal/payment/*.go"},
+			imports: []string{
+				"millrace/api", "millrace/internal/booking", "millrace/internal/intake", "millrace/jobs", "millrace/workers",
+			},
+		},
+		"domain-tests": {
+			files:   []string{"internal/payment/*_test.go"},
+			imports: []string{"millrace/api", "millrace/jobs", "millrace/workers"},
+		},
+		"leaves": {
+			files:   []string{"internal/fault/*.go", "internal/postgres/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go"},
+			imports: []string{"millrace/internal/payment", "millrace/internal/postgres"},
+		},
+		"fault": {
+			files:   []string{"internal/fault/*.go"},
+			imports: []string{"millrace/internal/telemetry"},
+		},
+		"adapters": {
+			files: []string{"internal/resendmail/*.go", "internal/stripepay/*.go"},
+			imports: []string{
+				"millrace/api", "millrace/internal/config", "millrace/internal/intake",
+				"millrace/internal/program", "millrace/jobs", "millrace/workers",
+			},
+		},
+		"intake": {
+			files:   []string{"internal/intake/*.go"},
+			imports: []string{"millrace/api", "millrace/workers"},
+		},
+		"gin": {
+			files:   []string{"cmd/intake/*.go", "internal/payment/*.go", "workers/*.go"},
+			imports: []string{"github.com/danielgtaylor/huma/v2", "github.com/gin-gonic/gin"},
+		},
+		"river": {
+			files:   []string{"api/*.go", "cmd/worker/*.go", "internal/payment/*.go"},
+			imports: []string{"github.com/riverqueue/river", "github.com/riverqueue/river/riverdriver/riverpgxv5"},
+		},
+		"stripe": {
+			files:   []string{"api/*.go", "internal/payment/*.go", "internal/sandbox/*.go", "workers/*_test.go"},
+			imports: []string{"github.com/stripe/stripe-go/v76"},
+		},
+		"resend": {
+			files:   []string{"cmd/worker/*.go", "internal/payment/*.go", "workers/*_test.go"},
+			imports: []string{"github.com/resend/resend-go/v2"},
+		},
+	}
+}
+
+// rightful lists imports that the design wants, by file.
+func rightful() map[string][]string {
+	return map[string][]string{
+		"api/*.go":                      {"github.com/danielgtaylor/huma/v2", "github.com/gin-gonic/gin", "millrace/internal/intake", "millrace/internal/payment", "millrace/jobs"},
+		"cmd/intake/*.go":               {"millrace/internal/config", "millrace/internal/program"},
+		"internal/config/*.go":          {"millrace/jobs"},
+		"internal/intake/*.go":          {"github.com/riverqueue/river", "millrace/jobs"},
+		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/postgres"},
+		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},
+		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripepay", "millrace/workers"},
+		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
+		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
+		"internal/strictjson/*.go":      {"millrace/internal/fault"},
+		"internal/stripepay/*.go":       {"github.com/stripe/stripe-go/v76", "millrace/internal/payment"},
+		"internal/stripepay/*_test.go":  {"millrace/internal/sandbox"},
+		"jobs/*.go":                     {"github.com/riverqueue/river", "millrace/internal/payment", "millrace/internal/strictjson"},
+		"migrations/*.go":               {"github.com/riverqueue/river"},
+		"workers/*.go":                  {"github.com/riverqueue/river", "millrace/internal/payment", "millrace/jobs"},
+		"workers/*_test.go":             {"millrace/internal/sandbox", "millrace/internal/stripepay"},
+	}
+}
+
+// TestLinterRefusesForbiddenImports runs the linter's import rules over a
+// module in which each of them is broken, next to imports that are right.
+func TestLinterRefusesForbiddenImports(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	write(t, filepath.Join(dir, "go.mod"), "module millrace\n\ngo 1.26\n")
+	write(t, filepath.Join(dir, ".golangci.yaml"), read(t, ".golangci.yaml"))
+	imports := map[string]string{} // by file
+	// plant writes a file into a folder of its own, where it makes no cycle. What
+	// it imports need not exist: these rules look at the text.
+	plant := func(pattern, imported string) (file string) {
+		if strings.Contains(pattern, "*") {
+			pattern = path.Join(path.Dir(pattern), fmt.Sprintf("planted%d", len(imports)), path.Base(pattern))
+		}
+		file = strings.ReplaceAll(pattern, "*", "planted")
+		write(t, filepath.Join(dir, file), fmt.Sprintf("package planted\n\nimport _ %q\n", imported))
+		imports[file] = imported
+		return file
+	}
+	expected := map[string]string{} // rule by file
+	for rule, breach := range breaches() {
+		for _, pattern := range breach.files {
+			for _, imported := range breach.imports {
+				expected[plant(pattern, imported)] = rule
+			}
+		}
+	}
+	for pattern, list := range rightful() {
+		for _, imported := range list {
+			plant(pattern, imported)
+		}
+	}
+
+	for rule, prefixes := range importRules(t) {
+		for _, prefix := range prefixes {
+			require.True(t, slices.ContainsFunc(breaches()[rule].imports, func(imported string) bool {
+				return strings.HasPrefix(imported+"$", prefix)
+			}), "breaches() shows what the rule %s refuses of %s", rule, prefix)
+		}
+	}
+	found := depguard(t, dir)
+	for file, imported := range imports {
+		if rule, ok := expected[file]; ok {
+			require.Contains(t, found[file], rule, "%s imports %s", file, imported)
+		} else {
+			require.Empty(t, found[file], "%s imports %s", file, imported)
+		}
+	}
+}
+
+// importRules returns the prefixes that each rule denies.
+func importRules(t *testing.T) map[string][]string {
+	t.Helper()
+	var config struct {
+		Linters struct {
+			Settings struct {
+				Depguard struct {
+					Rules map[string]struct {
+						Deny []struct{ Pkg string }
+					}
+				}
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, ".golangci.yaml")), &config))
+	rules := map[string][]string{}
+	for name, rule := range config.Linters.Settings.Depguard.Rules {
+		require.NotEmpty(t, rule.Deny, name)
+		for _, deny := range rule.Deny {
+			rules[name] = append(rules[name], deny.Pkg)
+		}
+	}
+	require.NotEmpty(t, rules)
+	return rules
+}
+
+// depguard runs the linter and returns the rules that it found broken, by file.
+func depguard(t *testing.T, dir string) map[string][]string {
+	t.Helper()
+	linter := os.Getenv("GOLANGCI_LINT")
+	require.NotEmpty(t, linter, "GOLANGCI_LINT names the linter: run make check-imports")
+	cmd := exec.CommandContext(t.Context(), linter, "run", "--enable-only=depguard", "--allow-parallel-runners", //nolint:gosec // the Makefile's linter
+		"--issues-exit-code=0", "--show-stats=false", "--output.json.path=stdout", "./...")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod -buildvcs=false", "GOPROXY=off", "GOWORK=off", "GOLANGCI_LINT_CACHE="+t.TempDir())
+	output, err := cmd.Output()
+	require.NoError(t, err, string(output))
+	var report struct {
+		Issues []struct {
+			FromLinter, Text string
+			Pos              struct{ Filename string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(output, &report), string(output))
+	found := map[string][]string{}
+	for _, issue := range report.Issues {
+		require.Equal(t, "depguard", issue.FromLinter, issue.Text)
+		rule := regexp.MustCompile(`not allowed from list '([^']+)'`).FindStringSubmatch(issue.Text)
+		require.NotNil(t, rule, issue.Text)
+		found[issue.Pos.Filename] = append(found[issue.Pos.Filename], rule[1])
+	}
+	return found
+}
