@@ -114,17 +114,11 @@ func (b *bench) submitAll(list []intake.Submission) []result {
 // submitTogether submits before the writer runs, so that all share one batch.
 func (b *bench) submitTogether(list []intake.Submission) []result {
 	b.t.Helper()
-	results := make([]result, len(list))
-	var group sync.WaitGroup
-	for i, s := range list {
-		group.Go(func() {
-			results[i].receipt, results[i].err = b.writer.Submit(b.t.Context(), s)
-		})
-	}
+	results := make(chan []result, 1)
+	go func() { results <- b.submitAll(list) }()
 	require.Eventually(b.t, func() bool { return b.writer.Waiting() == len(list) }, 10*time.Second, time.Millisecond)
 	b.run()
-	group.Wait()
-	return results
+	return <-results
 }
 
 func TestSubmitCommitsLedgerRowDomainRowAndJobTogether(t *testing.T) {
