@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -88,15 +87,6 @@ func (q *Queues) UnmarshalText(text []byte) error {
 	}
 	*q = result
 	return nil
-}
-
-// Slots returns how many connections the workers of q may need at once.
-func (q Queues) Slots() int {
-	total := 0
-	for slots := range maps.Values(q) {
-		total += slots
-	}
-	return total
 }
 
 // Load reads and checks T from the environment. environ is what os.Environ
