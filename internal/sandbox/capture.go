@@ -52,7 +52,7 @@ func (t *tx) capture(in *intent, wanted int64, a attributes) *apiError {
 		return invalidRequest(codeAmountTooLarge, "amount_to_capture",
 			"The requested capture amount is greater than the remaining amount you can capture.")
 	}
-	if apiErr := t.s.checkMultiple("amount_to_capture", wanted, in.API.Currency); apiErr != nil {
+	if apiErr := checkMultiple("amount_to_capture", wanted, in.API.Currency); apiErr != nil {
 		return apiErr
 	}
 	if apiErr := t.assign(in, a); apiErr != nil {
@@ -90,4 +90,30 @@ func (s *Stripe) parseCancel(c *call) (operation, *apiError) {
 		t.cancel(in, reason, time.Unix(t.now.Unix(), 0))
 		return t.intentView(in, expand), nil
 	}, nil
+}
+
+// Expire lets an intent's authorisation expire now, as if its time had passed, and returns the intent's status.
+func (s *Stripe) Expire(intentID string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.begin(nil)
+	in := t.intent(intentID)
+	if in == nil {
+		return "", ErrNoSuchIntent
+	}
+	if in.API.Status != statusRequiresCapture {
+		return string(in.API.Status), ErrNoAuthorization
+	}
+	t.cancel(in, canceledByTime, t.now)
+	if err := s.commit(t, nil); err != nil {
+		return "", err
+	}
+	return string(in.API.Status), nil
+}
+
+// postExpire takes no body and answers {"id", "status"}.
+func (s *Stripe) postExpire(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	status, err := s.Expire(id)
+	writeStatus(w, id, status, err)
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,9 @@ const (
 // authorizationTime is how long an uncaptured authorisation holds. Card networks differ by a few days either way; this
 // is Stripe's default. Source: https://docs.stripe.com/payments/place-a-hold-on-a-payment-method.
 const authorizationTime = 7 * 24 * time.Hour
+
+// shortAuthorizationTime is that of pm_sandbox_short_authorization, by the injected clock.
+const shortAuthorizationTime = 5 * time.Second
 
 // settlementTime is how long the pm_sandbox_processing_* methods stay in processing, by the injected clock.
 const settlementTime = 20 * time.Second
@@ -32,6 +36,8 @@ type Charge struct {
 	Captured       bool              `json:"captured"` // false while authorised only, and for ever when it failed
 	FailureCode    string            `json:"failure_code,omitempty"`
 	DeclineCode    string            `json:"decline_code,omitempty"`
+	Refunded       bool              `json:"refunded"` // nothing of it is left: all refunded, or released
+	Disputed       bool              `json:"disputed"`
 	PaymentMethod  string            `json:"payment_method"` // the test method's name: pm_card_visa
 	Metadata       map[string]string `json:"metadata"`       // the intent's, as it was when the charge was made
 	IdempotencyKey string            `json:"idempotency_key,omitempty"`
@@ -50,12 +56,45 @@ func (s *Stripe) Charges() []Charge {
 	return out
 }
 
+// paymentIDKey is the metadata key by which ChargesByPayment groups.
+const paymentIDKey = "payment_id"
+
+// PaymentCharges sums up the charges of one payment. More than one paid charge is a customer charged twice.
+type PaymentCharges struct {
+	Paid           int   `json:"paid"`            // charges that succeeded or were authorised, expired and canceled ones included
+	Captured       int   `json:"captured"`        // charges that were captured
+	AmountCaptured int64 `json:"amount_captured"` // in the currency's minor unit
+	AmountRefunded int64 `json:"amount_refunded"` // the same; as Charge.AmountRefunded, with what was released
+}
+
+// ChargesByPayment sums up the ledger by the payment_id in the charges' metadata. Charges without one are under "". A
+// payment whose every charge failed is there, with zeros.
+func (s *Stripe) ChargesByPayment() map[string]PaymentCharges { return byPayment(s.Charges()) }
+
+func byPayment(charges []Charge) map[string]PaymentCharges {
+	out := map[string]PaymentCharges{}
+	for _, ch := range charges {
+		sum := out[ch.Metadata[paymentIDKey]]
+		if ch.Paid {
+			sum.Paid++
+		}
+		if ch.Captured {
+			sum.Captured++
+		}
+		sum.AmountCaptured += ch.AmountCaptured
+		sum.AmountRefunded += ch.AmountRefunded
+		out[ch.Metadata[paymentIDKey]] = sum
+	}
+	return out
+}
+
 // charge is a charge as the state and the journal hold it.
 type charge struct {
 	API            stripeCharge `json:"api"`
 	TestMethod     string       `json:"test_method"`
 	DeclineCode    string       `json:"decline_code,omitempty"`
 	IdempotencyKey string       `json:"idempotency_key,omitempty"`
+	Disputes       []*dispute   `json:"disputes,omitempty"` // oldest first; none is changed once it is here
 }
 
 // stripeCharge is Stripe's Charge object. Source: https://docs.stripe.com/api/charges/object.
@@ -179,7 +218,7 @@ func (ch *charge) approve(m testMethod) {
 func (ch *charge) authorize(m testMethod, now time.Time) {
 	ch.approve(m)
 	card := &ch.API.PaymentMethodDetails.Card
-	card.AmountAuthorized, card.CaptureBefore = ch.API.Amount, now.Add(authorizationTime).Unix()
+	card.AmountAuthorized, card.CaptureBefore = ch.API.Amount, now.Add(m.holds).Unix()
 }
 
 // capture takes amount and releases the rest, which Stripe books as refunded.
@@ -200,7 +239,7 @@ func (ch *charge) row() Charge {
 	return Charge{
 		ID: ch.API.ID, PaymentIntent: ch.API.PaymentIntent, Amount: ch.API.Amount, AmountCaptured: ch.API.AmountCaptured,
 		AmountRefunded: ch.API.AmountRefunded, Currency: ch.API.Currency, Status: ch.API.Status, Paid: ch.API.Paid,
-		Captured: ch.API.Captured, FailureCode: string(ch.API.FailureCode), DeclineCode: ch.DeclineCode,
+		Captured: ch.API.Captured, Refunded: ch.API.Refunded, Disputed: ch.API.Disputed, FailureCode: string(ch.API.FailureCode), DeclineCode: ch.DeclineCode,
 		PaymentMethod: ch.TestMethod, Metadata: maps.Clone(ch.API.Metadata), IdempotencyKey: ch.IdempotencyKey,
 		Created: time.Unix(ch.API.Created, 0).UTC(),
 	}
@@ -209,6 +248,7 @@ func (ch *charge) row() Charge {
 func (ch *charge) clone() *charge {
 	c := *ch
 	c.API.Metadata = maps.Clone(ch.API.Metadata)
+	c.Disputes = slices.Clone(ch.Disputes)
 	if ch.API.Outcome != nil {
 		o := *ch.API.Outcome
 		c.API.Outcome = &o

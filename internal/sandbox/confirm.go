@@ -12,6 +12,7 @@ type confirmation struct {
 	offSession            bool
 	errorOnRequiresAction bool
 	requestChallenge      bool
+	browser               bool   // by Stripe.js, which shows the challenge itself and needs no return_url
 	redirectBase          string // where the sandbox itself is reached
 	key                   string // idempotency key, for the ledger
 }
@@ -137,7 +138,7 @@ func (t *tx) confirm(in *intent, conf confirmation) *apiError {
 // needsReturnURL holds for an intent that takes the Dashboard's payment methods, redirects included.
 func (in *intent) needsReturnURL(conf confirmation) bool {
 	auto := in.API.AutomaticPaymentMethods
-	return auto != nil && auto.AllowRedirects == redirectsAlways && in.ReturnURL == "" && conf.returnURL == ""
+	return !conf.browser && auto != nil && auto.AllowRedirects == redirectsAlways && in.ReturnURL == "" && conf.returnURL == ""
 }
 
 func returnURLMissing() *apiError {
@@ -171,7 +172,7 @@ func (t *tx) challenge(in *intent, m testMethod, conf confirmation) *apiError {
 		return t.refuse(in, nil, m, declineFor("authentication_not_handled"))
 	}
 	in.moveTo(statusRequiresAction)
-	if in.ReturnURL != "" {
+	if in.ReturnURL != "" && !conf.browser {
 		in.API.NextAction = &nextAction{Type: "redirect_to_url", RedirectToURL: &redirectToURL{
 			ReturnURL: in.ReturnURL,
 			URL:       conf.redirectBase + "/_sandbox/payment_intents/" + in.API.ID + "/authenticate",

@@ -63,11 +63,36 @@ func (s *Stripe) ResetRequests() {
 	clear(s.requests.counts)
 }
 
-// Errors of Authenticate.
+// Errors of the methods behind the control routes.
 var (
-	ErrNoSuchIntent = errors.New("sandbox: no such payment intent")
-	ErrNoChallenge  = errors.New("sandbox: the payment intent does not wait for authentication")
+	ErrNoSuchIntent    = errors.New("sandbox: no such payment intent")
+	ErrNoSuchCharge    = errors.New("sandbox: no such charge")
+	ErrNoSuchEvent     = errors.New("sandbox: no such event, or one that is too old")
+	ErrNoChallenge     = errors.New("sandbox: the payment intent does not wait for authentication")
+	ErrNoAuthorization = errors.New("sandbox: the payment intent does not wait for its capture")
+	ErrNotDisputable   = errors.New("sandbox: the charge moved no money, or is disputed already")
+	ErrClientSecret    = errors.New("sandbox: the client secret is not the payment intent's")
+	ErrRefused         = errors.New("sandbox: the confirmation was refused")
+	ErrNoWebhook       = errors.New("sandbox: no webhook is set")
 )
+
+// controlStatus is the HTTP status of an error, on the control routes.
+func controlStatus(err error) int {
+	for _, missing := range []error{ErrNoSuchIntent, ErrNoSuchCharge, ErrNoSuchEvent} {
+		if errors.Is(err, missing) {
+			return http.StatusNotFound
+		}
+	}
+	for _, state := range []error{ErrNoChallenge, ErrNoAuthorization, ErrNotDisputable, ErrRefused, ErrNoWebhook} {
+		if errors.Is(err, state) {
+			return http.StatusConflict
+		}
+	}
+	if errors.Is(err, ErrClientSecret) {
+		return http.StatusForbidden
+	}
+	return http.StatusInternalServerError
+}
 
 // Authenticate finishes an intent's 3-D Secure challenge, as the customer would, and returns the intent's status. An
 // authentication that passes may still end in a decline, which is not an error here: it is in the status.
@@ -101,37 +126,16 @@ func loopbackOnly(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// getIndex says what this is, to a person who opens it in a browser.
-func (s *Stripe) getIndex(w http.ResponseWriter, _ *http.Request) {
-	writeControl(w, http.StatusOK, map[string]any{
-		"sandbox":     "stripe",
-		"api_version": DefaultAPIVersion,
-		"about": "A stand-in for Stripe's PaymentIntents and Charges: no money, no network. " +
-			"Use any key that starts with sk_test_ or rk_test_, and Stripe's test payment methods.",
-		"api": []string{
-			"POST /v1/payment_intents", "GET /v1/payment_intents", "GET /v1/payment_intents/{id}",
-			"POST /v1/payment_intents/{id}", "POST /v1/payment_intents/{id}/confirm",
-			"POST /v1/payment_intents/{id}/capture", "POST /v1/payment_intents/{id}/cancel",
-			"GET /v1/charges", "GET /v1/charges/{id}",
-		},
-		"control": []string{
-			"GET /_sandbox/charges?payment_intent=&metadata[k]=&paid=", "GET /_sandbox/requests?method=&path=",
-			"DELETE /_sandbox/requests", "GET /_sandbox/faults", "POST /_sandbox/faults", "DELETE /_sandbox/faults",
-			"POST /_sandbox/payment_intents/{id}/authenticate",
-		},
-		"control_access": "no key; loopback addresses only",
-		"fault_header":   FaultHeader,
-		"fault_kinds": []FaultKind{
-			FaultTimeoutBefore, FaultTimeoutAfter, FaultResetBefore, FaultResetAfter, FaultHTTP500, FaultHTTP503,
-			FaultHTML502, FaultRateLimit, FaultLockTimeout, FaultConflict, FaultTruncated200, FaultSlow,
-		},
-	})
-}
-
-// getCharges answers {"charges": [Charge…]}, oldest first, filtered by payment_intent, paid and metadata[k].
+// getCharges answers {"charges": [Charge…]}, oldest first, filtered by payment_intent, paid and metadata[k]; with
+// by=payment the same charges as {"payments": {payment_id: PaymentCharges}}.
 func (s *Stripe) getCharges(w http.ResponseWriter, r *http.Request) {
 	f := form{values: r.URL.Query()}
-	if apiErr := f.only([]string{"metadata", "paid", "payment_intent"}, nil); apiErr != nil {
+	if apiErr := f.only([]string{"by", "metadata", "paid", "payment_intent"}, nil); apiErr != nil {
+		writeControlError(w, http.StatusBadRequest, apiErr.Body.Message)
+		return
+	}
+	by, apiErr := f.enum("by", "", "payment")
+	if apiErr != nil {
 		writeControlError(w, http.StatusBadRequest, apiErr.Body.Message)
 		return
 	}
@@ -147,6 +151,10 @@ func (s *Stripe) getCharges(w http.ResponseWriter, r *http.Request) {
 		}
 		return f.has("payment_intent") && ch.PaymentIntent != f.text("payment_intent")
 	})
+	if by == "payment" {
+		writeControl(w, http.StatusOK, map[string]any{"payments": byPayment(charges)})
+		return
+	}
 	writeControl(w, http.StatusOK, map[string]any{"charges": charges})
 }
 
@@ -207,16 +215,16 @@ func (s *Stripe) postAuthenticate(w http.ResponseWriter, r *http.Request) {
 	}
 	id := r.PathValue("id")
 	status, err := s.Authenticate(id, body.Outcome == "succeed")
-	switch {
-	case errors.Is(err, ErrNoSuchIntent):
-		writeControlError(w, http.StatusNotFound, err.Error())
-	case errors.Is(err, ErrNoChallenge):
-		writeControlError(w, http.StatusConflict, err.Error())
-	case err != nil:
-		writeControlError(w, http.StatusInternalServerError, err.Error())
-	default:
-		writeControl(w, http.StatusOK, map[string]string{"id": id, "status": status})
+	writeStatus(w, id, status, err)
+}
+
+// writeStatus answers {"id", "status"} of an intent, or an error.
+func writeStatus(w http.ResponseWriter, id, status string, err error) {
+	if err != nil {
+		writeControlError(w, controlStatus(err), err.Error())
+		return
 	}
+	writeControl(w, http.StatusOK, map[string]string{"id": id, "status": status})
 }
 
 func decodeControl(r *http.Request, into any) error {

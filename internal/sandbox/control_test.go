@@ -143,6 +143,72 @@ func TestIndexSaysWhatThisIs(t *testing.T) {
 	assert.Equal(t, 200, a.status)
 	assert.Equal(t, "stripe", a.json(t)["sandbox"])
 	assert.Contains(t, a.body, "no key; loopback addresses only")
+	assert.Equal(t, "application/json", a.header.Get("Content-Type"))
+	listed := decode[struct{ API, Control []string }](t, a)
+	var index []string
+	for _, route := range append(listed.API, listed.Control...) {
+		pattern, _, _ := strings.Cut(route, "?")
+		index = append(index, pattern)
+	}
+	assert.Equal(t, r.Routes(), index)
+	for _, route := range []string{
+		"POST /v1/refunds", "GET /v1/refunds", "GET /v1/refunds/{id}", "POST /_sandbox/charges/{id}/dispute",
+		"POST /_sandbox/payment_intents/{id}/expire", "POST /_sandbox/payment_intents/{id}/confirm",
+		"GET /_sandbox/events", "POST /_sandbox/events/{id}/resend",
+	} {
+		assert.Contains(t, index, route)
+	}
+}
+
+func TestTheLedgerByPayment(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	pay := func(paymentID, method string, manual bool) string {
+		p := payment(method)
+		p.Confirm = new(true)
+		p.Metadata = map[string]string{"payment_id": paymentID}
+		if paymentID == "" {
+			p.Metadata = nil
+		}
+		if manual {
+			p.CaptureMethod = new("manual")
+		}
+		pi, err := r.api.PaymentIntents.New(p)
+		if err != nil {
+			return ""
+		}
+		return pi.ID
+	}
+	twice := pay("twice", "pm_card_visa", false)
+	pay("twice", "pm_card_visa", false)
+	pay("twice", "pm_card_chargeDeclined", false)
+	r.refund(twice, 250)
+	_, err := r.capture(pay("part", "pm_card_visa", true), 400)
+	require.NoError(t, err)
+	pay("held", "pm_card_visa", true)
+	pay("none", "pm_card_chargeDeclined", false)
+	pay("", "pm_card_visa", false)
+
+	want := map[string]sandbox.PaymentCharges{
+		"twice": {Paid: 2, Captured: 2, AmountCaptured: 2000, AmountRefunded: 250},
+		"part":  {Paid: 1, Captured: 1, AmountCaptured: 400, AmountRefunded: 600},
+		"held":  {Paid: 1},
+		"none":  {},
+		"":      {Paid: 1, Captured: 1, AmountCaptured: 1000},
+	}
+	assert.Equal(t, want, r.ChargesByPayment())
+	type answer struct {
+		Payments map[string]sandbox.PaymentCharges
+	}
+	a := r.control("GET", "/_sandbox/charges?by=payment", "")
+	assert.Equal(t, want, decode[answer](t, a).Payments)
+	assert.NotContains(t, a.json(t), "charges")
+	for _, name := range []string{"paid", "captured", "amount_captured", "amount_refunded"} {
+		assert.Contains(t, a.body, `"`+name+`"`)
+	}
+	only := r.control("GET", "/_sandbox/charges?by=payment&metadata[payment_id]=part", "")
+	assert.Equal(t, map[string]sandbox.PaymentCharges{"part": want["part"]}, decode[answer](t, only).Payments)
+	assert.Equal(t, 400, r.control("GET", "/_sandbox/charges?by=moon", "").status)
 }
 
 func TestLists(t *testing.T) {

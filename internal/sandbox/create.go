@@ -64,7 +64,7 @@ func (s *Stripe) parseAttributes(f form) (attributes, *apiError) {
 		}
 	}
 	if f.has("currency") {
-		if a.currency, apiErr = s.currencyOf(f); apiErr != nil {
+		if a.currency, apiErr = currencyOf(f); apiErr != nil {
 			return a, apiErr
 		}
 	}
@@ -102,7 +102,7 @@ func (s *Stripe) parseCreate(c *call) (operation, *apiError) {
 	if apiErr != nil {
 		return nil, apiErr
 	}
-	if apiErr := s.checkAmount("amount", a.amount, a.currency); apiErr != nil {
+	if apiErr := checkAmount("amount", a.amount, a.currency); apiErr != nil {
 		return nil, apiErr
 	}
 	in := &intent{API: paymentIntent{
@@ -242,7 +242,7 @@ func (s *Stripe) parseUpdate(c *call) (operation, *apiError) {
 			code = a.currency
 		}
 		if a.amount != 0 || a.currency != "" {
-			if apiErr := s.checkAmount("amount", amount, code); apiErr != nil {
+			if apiErr := checkAmount("amount", amount, code); apiErr != nil {
 				return nil, apiErr
 			}
 		}

@@ -20,6 +20,8 @@ const (
 	codeAmountTooSmall         = "amount_too_small"
 	codeAuthenticationRequired = "authentication_required"
 	codeCardDeclined           = "card_declined"
+	codeChargeDisputed         = "charge_disputed"
+	codeChargeRefunded         = "charge_already_refunded"
 	codeInvalidInteger         = "parameter_invalid_integer"
 	codeKeyInUse               = "idempotency_key_in_use"
 	codeParameterMissing       = "parameter_missing"
@@ -100,5 +102,5 @@ func docURL(code string) string {
 
 func parseUnrecognized(c *call) (operation, *apiError) {
 	return nil, newError(http.StatusNotFound, typeInvalidRequest, "", "",
-		"Unrecognized request URL (%s: %s). The sandbox speaks PaymentIntents and Charges only.", c.method, c.path)
+		"Unrecognized request URL (%s: %s). The sandbox speaks PaymentIntents, Charges and Refunds only.", c.method, c.path)
 }

@@ -27,6 +27,10 @@ const (
 	captureManual         = "manual"
 )
 
+// canceledByTime is the cancellation reason of an intent whose authorisation expired.
+// Source: https://docs.stripe.com/api/payment_intents/object, cancellation_reason.
+const canceledByTime = "automatic"
+
 // mayBecome is the life cycle. Staying where one is (a second challenge, another failed attempt) is allowed.
 func (from status) mayBecome(to status) bool {
 	if from == to {
@@ -155,7 +159,7 @@ func (t *tx) catchUp(in *intent) {
 		// Source: https://docs.stripe.com/api/payment_intents/capture.
 		ch := t.charge(string(in.API.LatestCharge))
 		if before := ch.API.PaymentMethodDetails.Card.CaptureBefore; t.now.Unix() >= before {
-			t.cancel(in, "automatic", time.Unix(before, 0))
+			t.cancel(in, canceledByTime, time.Unix(before, 0))
 		}
 	case statusProcessing:
 		if t.now.Before(in.SettlesAt) {
@@ -177,7 +181,11 @@ func (t *tx) catchUp(in *intent) {
 func (s *Stripe) settleAll() {
 	t := s.begin(nil)
 	for _, id := range s.state.intentOrder {
-		t.intent(id)
+		switch s.state.intents[id].API.Status {
+		case statusRequiresCapture, statusProcessing:
+			t.intent(id)
+		case statusRequiresPaymentMethod, statusRequiresConfirmation, statusRequiresAction, statusSucceeded, statusCanceled:
+		}
 	}
 	if err := s.commit(t, nil); err != nil {
 		s.log.Error("sandbox: a change could not be written to the journal", slog.Any("error", err))

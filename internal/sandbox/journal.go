@@ -122,6 +122,9 @@ func (st *state) records() []record {
 	for _, id := range st.chargeOrder {
 		out = append(out, record{Charges: []*charge{st.charges[id]}})
 	}
+	for _, id := range st.refundOrder {
+		out = append(out, record{Refunds: []*refund{st.refunds[id]}})
+	}
 	for _, a := range st.answers {
 		out = append(out, record{Answers: []*storedAnswer{a}})
 	}

@@ -166,3 +166,15 @@ func TestNothingIsDoneThatTheJournalDoesNotHold(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, stripe.PaymentIntentStatusSucceeded, got.Status)
 }
+
+func TestNothingIsNoticedThatTheJournalDoesNotHold(t *testing.T) {
+	t.Parallel()
+	path, c := filepath.Join(t.TempDir(), "stripe.jsonl"), newClock()
+	r := restart(t, path, c)
+	pi := r.inState(stripe.PaymentIntentStatusProcessing)
+	require.NoError(t, r.Close())
+	c.advance(time.Minute)
+	assert.Equal(t, 500, r.raw("GET", "/v1/payment_intents/"+pi.ID, nil).status)
+	assert.Zero(t, r.paid())
+	assert.Equal(t, stripe.PaymentIntentStatusSucceeded, restart(t, path, c).get(pi.ID).Status)
+}

@@ -11,6 +11,7 @@ const (
 	expandLatestCharge  = "latest_charge"
 	expandPaymentMethod = "payment_method"
 	expandPaymentIntent = "payment_intent"
+	expandCharge        = "charge"
 )
 
 // Page sizes. Source: https://docs.stripe.com/api/pagination.

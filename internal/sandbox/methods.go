@@ -1,6 +1,9 @@
 package sandbox
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // challenge says when a test card asks for 3-D Secure.
 type challenge int
@@ -41,6 +44,8 @@ type testMethod struct {
 	decline   *decline // after the challenge, if there is one
 	risk      string
 	settles   settlement
+	holds     time.Duration // how long an authorisation lasts
+	disputes  []complaint   // what the customer disputes as soon as the money has moved
 }
 
 // testMethods is the table of payment methods, by name.
@@ -50,7 +55,8 @@ type testMethod struct {
 // Stripe names a decline sometimes with «visa_» and sometimes without; both forms are taken for each.
 //
 // Not Stripe's: pm_sandbox_decline_<decline code> for each code of https://docs.stripe.com/declines/codes, and
-// pm_sandbox_processing_succeeds and pm_sandbox_processing_fails, which stay in processing for settlementTime.
+// pm_sandbox_processing_succeeds and pm_sandbox_processing_fails, which stay in processing for settlementTime;
+// pm_sandbox_short_authorization, whose authorisation lasts for shortAuthorizationTime.
 // Also not Stripe's: the last four digits of the cards by country.
 func testMethods() map[string]testMethod {
 	table := map[string]testMethod{}
@@ -68,6 +74,9 @@ func testMethods() map[string]testMethod {
 			if m.risk == "" {
 				m.risk = riskNormal
 			}
+			if m.holds == 0 {
+				m.holds = authorizationTime
+			}
 			table[m.name] = m
 		}
 	}
@@ -75,6 +84,7 @@ func testMethods() map[string]testMethod {
 	add(countryCards()...)
 	add(declinedCards()...)
 	add(secureCards()...)
+	add(disputedCards()...)
 	add(
 		testMethod{name: "pm_card_riskLevelElevated", last4: "9235", risk: "elevated"},
 		testMethod{name: "pm_card_cvcCheckFail", last4: "0101"},
@@ -82,10 +92,6 @@ func testMethods() map[string]testMethod {
 		testMethod{name: "pm_card_avsLine1Fail", last4: "0028"},
 		testMethod{name: "pm_card_avsFail", last4: "0010"},
 		testMethod{name: "pm_card_avsUnchecked", last4: "0044"},
-		testMethod{name: "pm_card_createDispute", last4: "0259"},
-		testMethod{name: "pm_card_createDisputeProductNotReceived", last4: "2685"},
-		testMethod{name: "pm_card_createDisputeInquiry", last4: "1976"},
-		testMethod{name: "pm_card_createMultipleDisputes", last4: "0079"},
 		testMethod{name: "pm_card_createIssuerFraudRecord", last4: "5423"},
 		testMethod{name: "pm_card_pendingRefund", last4: "7726"},
 		testMethod{name: "pm_card_refundFail", last4: "5126"},
@@ -93,6 +99,7 @@ func testMethods() map[string]testMethod {
 		testMethod{name: "pm_card_bypassPendingInternational", last4: "3720"},
 		testMethod{name: "pm_sandbox_processing_succeeds", last4: "0000", settles: settleLater},
 		testMethod{name: "pm_sandbox_processing_fails", last4: "0000", settles: failLater},
+		testMethod{name: "pm_sandbox_short_authorization", last4: "0000", holds: shortAuthorizationTime},
 	)
 	return table
 }
@@ -175,6 +182,23 @@ func secureCards() []testMethod {
 		{name: "pm_card_threeDSecureRequiredProcessingError", last4: "1280", decline: declineFor("generic_decline")},
 		{name: "pm_card_threeDSecureOptional", last4: "3055", challenge: challengeWhenRequired},
 		{name: "pm_card_amex_threeDSecureNotSupported", brand: "amex", last4: "0005"},
+	}
+}
+
+// disputedCards are charged, and then disputed.
+func disputedCards() []testMethod {
+	fraud := complaint{reason: "fraudulent", status: disputeNeedsResponse}
+	return []testMethod{
+		{name: "pm_card_createDispute", last4: "0259", disputes: []complaint{fraud}},
+		{
+			name: "pm_card_createDisputeProductNotReceived", last4: "2685",
+			disputes: []complaint{{reason: "product_not_received", status: disputeNeedsResponse}},
+		},
+		{
+			name: "pm_card_createDisputeInquiry", last4: "1976",
+			disputes: []complaint{{reason: "fraudulent", status: disputeInquiry}},
+		},
+		{name: "pm_card_createMultipleDisputes", last4: "0079", disputes: []complaint{fraud, fraud}},
 	}
 }
 

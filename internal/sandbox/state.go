@@ -10,8 +10,10 @@ import (
 type state struct {
 	intents     map[string]*intent
 	charges     map[string]*charge
+	refunds     map[string]*refund
 	intentOrder []string // oldest first
 	chargeOrder []string
+	refundOrder []string
 	methods     map[string]string // a PaymentMethod's id -> the test method that it was made from
 	answers     map[answerKey]*storedAnswer
 	swept       time.Time // when expired answers were last dropped
@@ -19,8 +21,8 @@ type state struct {
 
 func newState() *state {
 	return &state{
-		intents: map[string]*intent{}, charges: map[string]*charge{}, methods: map[string]string{},
-		answers: map[answerKey]*storedAnswer{},
+		intents: map[string]*intent{}, charges: map[string]*charge{}, refunds: map[string]*refund{},
+		methods: map[string]string{}, answers: map[answerKey]*storedAnswer{},
 	}
 }
 
@@ -29,11 +31,12 @@ func newState() *state {
 type record struct {
 	Intents []*intent       `json:"intents,omitempty"`
 	Charges []*charge       `json:"charges,omitempty"`
+	Refunds []*refund       `json:"refunds,omitempty"`
 	Answers []*storedAnswer `json:"answers,omitempty"`
 }
 
 func (r record) empty() bool {
-	return len(r.Intents) == 0 && len(r.Charges) == 0 && len(r.Answers) == 0
+	return len(r.Intents) == 0 && len(r.Charges) == 0 && len(r.Refunds) == 0 && len(r.Answers) == 0
 }
 
 func (st *state) apply(r record) {
@@ -53,6 +56,12 @@ func (st *state) apply(r record) {
 		st.charges[ch.API.ID] = ch
 		st.methods[ch.API.PaymentMethod] = ch.TestMethod
 	}
+	for _, re := range r.Refunds {
+		if _, known := st.refunds[re.ID]; !known {
+			st.refundOrder = append(st.refundOrder, re.ID)
+		}
+		st.refunds[re.ID] = re
+	}
 	for _, a := range r.Answers {
 		st.answers[a.key()] = a
 	}
@@ -70,8 +79,8 @@ func (s *Stripe) begin(c *call) *tx {
 	return &tx{s: s, call: c, now: s.now()}
 }
 
-// commit is the one place where changes become visible, and so the place from which webhooks will be sent: compare
-// rec.Intents with state before applying.
+// commit is the one place where changes become visible, and so the place where events are made: from what differs
+// between the transaction and the state before it.
 func (s *Stripe) commit(t *tx, a *storedAnswer) error {
 	if a != nil {
 		t.rec.Answers = append(t.rec.Answers, a)
@@ -84,7 +93,13 @@ func (s *Stripe) commit(t *tx, a *storedAnswer) error {
 			return err
 		}
 	}
+	var events []*event
+	if s.webhooks.wanted() {
+		events = t.events()
+	}
 	s.state.apply(t.rec)
+	s.webhooks.publish(events)
+	s.complain(t.rec.Charges)
 	return nil
 }
 
@@ -99,8 +114,20 @@ func (t *tx) intent(id string) *intent {
 	if !ok {
 		return nil
 	}
+	return t.caughtUp(known)
+}
+
+// caughtUp commits what time has done to an intent as a change of its own: the request that notices it did not cause it.
+func (t *tx) caughtUp(known *intent) *intent {
+	own := t.s.begin(nil)
+	own.now = t.now
 	in := known.clone()
-	t.catchUp(in)
+	own.catchUp(in)
+	if err := t.s.commit(own, nil); err != nil {
+		// The journal may take it together with what the transaction does, or refuse that, too.
+		t.rec.Intents = append(t.rec.Intents, own.rec.Intents...)
+		t.rec.Charges = append(t.rec.Charges, own.rec.Charges...)
+	}
 	return in
 }
 

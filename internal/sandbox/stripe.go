@@ -3,15 +3,17 @@
 //
 // It is stateful: PaymentIntents move by Stripe's life cycle, every charge is in a ledger that tests read, idempotency
 // keys are honoured as documented, Stripe's test payment methods behave as on its testing page, and faults are injected
-// by request header or by a control route. No money exists here, and nothing leaves the process.
+// by request header or by a control route. No money exists here, and nothing leaves the process but the webhooks that
+// SetWebhook asks for.
 //
 // Control routes live under /_sandbox/ and need no key; they answer to loopback addresses only.
 //
 // It imports no Stripe SDK: it is a server, and intake may link it in dev.
 //
-// Sources: https://docs.stripe.com/api/payment_intents, /api/charges, /api/errors, /api/idempotent_requests,
-// https://docs.stripe.com/payments/paymentintents/lifecycle, https://docs.stripe.com/testing,
-// https://docs.stripe.com/error-codes, https://docs.stripe.com/currencies.
+// Sources: https://docs.stripe.com/api/payment_intents, /api/charges, /api/refunds, /api/disputes, /api/events,
+// /api/errors, /api/idempotent_requests, https://docs.stripe.com/payments/paymentintents/lifecycle,
+// https://docs.stripe.com/testing, https://docs.stripe.com/error-codes, https://docs.stripe.com/currencies,
+// https://docs.stripe.com/webhooks.
 package sandbox
 
 import (
@@ -28,8 +30,8 @@ const DefaultAPIVersion = "2023-10-16"
 // Options configure a sandbox. The zero value is a memory-only sandbox on the wall clock.
 type Options struct {
 	// Journal is the path of an append-only file of JSON lines that is replayed and compacted at start, so that
-	// intents, charges and idempotency keys outlive a restart. "" keeps everything in memory. It has one writer:
-	// two sandboxes must not share it.
+	// intents, charges, refunds and idempotency keys outlive a restart; events do not. "" keeps everything in
+	// memory. It has one writer: two sandboxes must not share it.
 	Journal string
 
 	// Now is the clock of every stamp and every expiry (idempotency keys, authorisations, asynchronous settlement).
@@ -49,16 +51,16 @@ type Options struct {
 
 // Stripe is the sandbox: an http.Handler, safe for concurrent use.
 type Stripe struct {
-	opts       Options
-	now        func() time.Time
-	log        *slog.Logger
-	methods    map[string]testMethod
-	currencies map[string]currency
-	mux        *http.ServeMux
-	faults     *faultSet
-	requests   *requestCounter
-	closed     chan struct{}
-	closeOnce  sync.Once
+	opts      Options
+	now       func() time.Time
+	log       *slog.Logger
+	methods   map[string]testMethod
+	mux       *http.ServeMux
+	faults    *faultSet
+	requests  *requestCounter
+	webhooks  *webhooks
+	closed    chan struct{}
+	closeOnce sync.Once
 
 	// mu serialises all work on state and journal. Work takes microseconds, delays happen outside it, and so one
 	// lock gives what Stripe's per-object lock gives: two racing confirms make one charge.
@@ -80,15 +82,15 @@ func NewStripe(opts Options) (*Stripe, error) {
 		return nil, errors.New("sandbox: Latency is negative")
 	}
 	s := &Stripe{
-		opts:       opts,
-		now:        opts.Now,
-		log:        opts.Logger,
-		methods:    testMethods(),
-		currencies: supportedCurrencies(),
-		faults:     &faultSet{seed: opts.Seed},
-		requests:   newRequestCounter(),
-		closed:     make(chan struct{}),
-		state:      newState(),
+		opts:     opts,
+		now:      opts.Now,
+		log:      opts.Logger,
+		methods:  testMethods(),
+		faults:   &faultSet{seed: opts.Seed},
+		requests: newRequestCounter(),
+		webhooks: newWebhooks(),
+		closed:   make(chan struct{}),
+		state:    newState(),
 	}
 	if opts.Journal != "" {
 		j, err := openJournal(opts.Journal, s.state, s.now(), s.log)
@@ -101,50 +103,18 @@ func NewStripe(opts Options) (*Stripe, error) {
 	return s, nil
 }
 
-func (s *Stripe) routes() *http.ServeMux {
-	mux := http.NewServeMux()
-
-	api := func(pattern string, parse parser) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, parse) })
-	}
-	api("POST /v1/payment_intents", s.parseCreate)
-	api("GET /v1/payment_intents", s.parseListIntents)
-	api("GET /v1/payment_intents/{id}", s.parseGetIntent)
-	api("POST /v1/payment_intents/{id}", s.parseUpdate)
-	api("POST /v1/payment_intents/{id}/confirm", s.parseConfirm)
-	api("POST /v1/payment_intents/{id}/capture", s.parseCapture)
-	api("POST /v1/payment_intents/{id}/cancel", s.parseCancel)
-	api("GET /v1/charges", s.parseListCharges)
-	api("GET /v1/charges/{id}", s.parseGetCharge)
-	api("/v1/", parseUnrecognized)
-
-	control := func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, loopbackOnly(h)) }
-	control("GET /_sandbox/charges", s.getCharges)
-	control("GET /_sandbox/requests", s.getRequests)
-	control("DELETE /_sandbox/requests", s.deleteRequests)
-	control("GET /_sandbox/faults", s.getFaults)
-	control("POST /_sandbox/faults", s.postFaults)
-	control("DELETE /_sandbox/faults", s.deleteFaults)
-	control("POST /_sandbox/payment_intents/{id}/authenticate", s.postAuthenticate)
-	control("/_sandbox/", func(w http.ResponseWriter, _ *http.Request) {
-		writeControlError(w, http.StatusNotFound, "no such control route; GET / lists them")
-	})
-
-	mux.HandleFunc("GET /{$}", s.getIndex)
-	return mux
-}
-
 // ServeHTTP answers Stripe's API under /v1/, the control routes under /_sandbox/, and a description at /.
 func (s *Stripe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// Close ends hanging requests (their connections are cut) and closes the journal. A mutation after Close is answered
+// Close ends hanging requests (their connections are cut), ends the delivery of events, and closes the journal. A mutation after Close is answered
 // with a 500 when there is a journal. Closing twice is harmless.
 func (s *Stripe) Close() error {
 	var err error
 	s.closeOnce.Do(func() {
 		close(s.closed)
+		s.webhooks.close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.journal != nil {
