@@ -58,7 +58,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, change ...func(*api.Options)) *site {
 	t.Helper()
 	db := dbtest.New(t)
 	pool := db.Pool(t, postgres.Intake)
@@ -69,7 +69,11 @@ func newSite(t *testing.T) *site {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- writer.Run(ctx) }()
-	s.server, err = api.New(api.Options{DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Logger: logger, Metrics: s.registry})
+	options := api.Options{DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Logger: logger, Metrics: s.registry}
+	for _, f := range change {
+		f(&options)
+	}
+	s.server, err = api.New(options)
 	require.NoError(t, err)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -214,7 +218,7 @@ func TestAnotherTenantsIDsDoNotExist(t *testing.T) {
 	}
 	require.Empty(t, s.do(request{method: "GET", path: "/v1/jobs", key: s.mallory}).at("jobs"))
 	// The same key of another tenant is another submission.
-	require.Equal(t, 202, s.pay(s.mallory, "k1", `{"amount":5,"currency":"eur","payment_method":"pm_card_visa"}`).status)
+	require.Equal(t, 202, s.pay(s.mallory, "k1", `{"amount":500,"currency":"eur","payment_method":"pm_card_visa"}`).status)
 }
 
 func TestTheSameIdempotencyKeyGetsTheSameAnswer(t *testing.T) {

@@ -35,6 +35,16 @@ func principal(ctx context.Context) apikey.Key {
 func get(path, summary string) huma.Operation  { return operation(http.MethodGet, path, summary) }
 func post(path, summary string) huma.Operation { return operation(http.MethodPost, path, summary) }
 
+// callback is a route that a provider calls: what it sends is signed, and holds
+// fields that nobody here knows.
+func callback(path, summary string) huma.Operation {
+	op := post(path, summary)
+	op.Tags = []string{"callbacks"}
+	op.RejectUnknownQueryParameters = false
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+	return op
+}
+
 func operation(method, path, summary string) huma.Operation {
 	return huma.Operation{
 		OperationID: strings.ToLower(method) + strings.NewReplacer("/v1", "", "/", "-", "{", "", "}", "").Replace(path),

@@ -145,6 +145,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	events   *prometheus.CounterVec
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -159,8 +160,15 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "millrace_http_requests_in_flight", Help: "Requests being answered.",
 		}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_provider_events_total", ConstLabels: prometheus.Labels{"provider": "stripe"},
+			Help: "Events that a provider sent, by outcome: taken, repeated, ignored (about nothing of ours), refused (not signed as it should be).",
+		}, []string{"outcome"}),
 	}
-	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
+	for _, outcome := range []string{"taken", "repeated", "ignored", "refused"} {
+		m.events.WithLabelValues(outcome)
+	}
+	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.events} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("api: metrics: %w", err)
 		}

@@ -35,6 +35,7 @@ type Job struct {
 	FinalizedAt *time.Time        `json:"finalized_at"`
 	Result      json.RawMessage   `json:"result,omitzero" doc:"What the kind returns, when completed."`
 	Failure     *JobError         `json:"error,omitzero" doc:"Why it ended, when cancelled or discarded."`
+	Waiting     *JobError         `json:"waiting,omitzero" doc:"What it waits for, when it was put off: a provider that is down or asks for patience, or, with PAYMENT_FAILED and the reason ACTION_REQUIRED, the customer."`
 	Why         string            `json:"why,omitzero" doc:"Why it is not done yet."`
 	Links       map[string]string `json:"links" doc:"Where to go from here: self, and the domain row under its name."`
 }
@@ -56,13 +57,18 @@ func (s *Server) render(job intake.Job) Job {
 	if job.State == intake.StateCompleted {
 		view.Result = job.Output
 	}
-	if f := job.Outcome(); f != nil {
-		view.Failure = &JobError{Code: f.Code, Message: f.Message, Details: f.Details}
-	}
+	view.Failure, view.Waiting = jobError(job.Outcome()), jobError(job.Waiting)
 	if kind := s.kinds[job.Kind]; kind != nil && kind.Resource != "" && job.ResourceID != nil {
 		view.Links[kind.Resource] = "/v1/" + kind.Resource + "s/" + job.ResourceID.String()
 	}
 	return view
+}
+
+func jobError(f *fault.Fault) *JobError {
+	if f == nil {
+		return nil
+	}
+	return &JobError{Code: f.Code, Message: f.Message, Details: f.Details}
 }
 
 // why says in words what a job is waiting for.
@@ -70,6 +76,9 @@ func why(job intake.Job, now time.Time) string {
 	switch job.State {
 	case intake.StateAvailable:
 		if job.ScheduledAt.After(now) {
+			if job.Waiting != nil {
+				return putOff(job)
+			}
 			// River hands a scheduled job to its queue a few seconds early.
 			return "Scheduled for " + job.ScheduledAt.Format(time.RFC3339) + "."
 		}
@@ -78,8 +87,8 @@ func why(job intake.Job, now time.Time) string {
 		}
 		return "Waiting for a free worker slot in the queue " + job.Queue + "."
 	case intake.StateScheduled, intake.StatePending:
-		if job.Snoozes > 0 {
-			return "The provider asked to wait; going on at " + job.ScheduledAt.Format(time.RFC3339) + "."
+		if job.Waiting != nil {
+			return putOff(job)
 		}
 		return "Scheduled for " + job.ScheduledAt.Format(time.RFC3339) + "."
 	case intake.StateRetryable:
@@ -95,6 +104,10 @@ func why(job intake.Job, now time.Time) string {
 	default:
 		return ""
 	}
+}
+
+func putOff(job intake.Job) string {
+	return job.Waiting.Message + " Looking again at " + job.ScheduledAt.Format(time.RFC3339) + "."
 }
 
 type jobInput struct {
@@ -139,7 +152,8 @@ func (s *Server) getJob(ctx context.Context, in *jobInput) (*jobOutput, error) {
 	if wait > 0 {
 		out.PreferenceApplied = "wait=" + strconv.Itoa(int(wait.Seconds()))
 		if !job.State.Done() {
-			s.await(ctx, id, wait)
+			// A client that knows that it is waited for wants to know the end.
+			s.await(ctx, id, wait, job.WaitsForClient() != nil)
 			if job, err = intake.Find(ctx, s.opts.DB, tenant, id); err != nil {
 				return nil, err
 			}
@@ -173,8 +187,9 @@ func etagMatches(header, etag string) bool {
 	return false
 }
 
-// await returns when the job is final, the wait is over, or the server drains.
-func (s *Server) await(ctx context.Context, id int64, wait time.Duration) {
+// await returns when the job is final or (unless finalOnly) waits for the client,
+// the wait is over, or the server drains.
+func (s *Server) await(ctx context.Context, id int64, wait time.Duration, finalOnly bool) {
 	started := time.Now()
 	defer func() { requestOf(ctx).waited += time.Since(started) }()
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -186,7 +201,7 @@ func (s *Server) await(ctx context.Context, id int64, wait time.Duration) {
 		case <-ctx.Done():
 		}
 	}()
-	s.waiter.Wait(ctx, id)
+	s.waiter.Wait(ctx, id, finalOnly)
 }
 
 // preferredWait reads wait=N of a Prefer header (RFC 7240, section 4.3).
@@ -255,7 +270,11 @@ func pageStart(token string) (int64, error) {
 			return id, nil
 		}
 	}
+	return 0, badPageToken()
+}
+
+func badPageToken() error {
 	var fields fault.Fields
 	fields.Add("page_token", "must be the next_page_token of a page")
-	return 0, fields.Err()
+	return fields.Err()
 }

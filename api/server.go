@@ -17,6 +17,7 @@ import (
 
 	"millrace/internal/apikey"
 	"millrace/internal/intake"
+	"millrace/internal/payment"
 	"millrace/internal/postgres"
 	"millrace/jobs"
 )
@@ -27,6 +28,9 @@ type Options struct {
 	DB *postgres.Tenancy
 	// Writer commits submissions. Required.
 	Writer *intake.Writer
+	// StripeEvents verifies what POST /webhooks/stripe is sent; without it the
+	// route refuses everything.
+	StripeEvents StripeEvents
 	// Logger is required.
 	Logger *slog.Logger
 	// Metrics registers the metrics. Required.
@@ -37,6 +41,12 @@ type Options struct {
 	Now func() time.Time
 	// NewID makes ids of domain rows and requests. Default uuid.NewV7.
 	NewID func() (uuid.UUID, error)
+}
+
+// StripeEvents reads a delivery of Stripe's. The error is an INVALID_INPUT fault
+// when the delivery is not Stripe's.
+type StripeEvents interface {
+	Verify(payload []byte, signature string) (payment.Event, error)
 }
 
 // Server answers the HTTP API.
@@ -88,12 +98,15 @@ func New(opts Options) (*Server, error) {
 func (s *Server) routes(api huma.API) {
 	// Work.
 	s.submission(api, "/v1/payments", s.kinds["payment_capture"])
+	register(s, api, get("/v1/payments", "List payments, newest first"), apikey.JobsRead, s.listPayments)
 	register(s, api, get("/v1/payments/{id}", "Read a payment"), apikey.JobsRead, s.getPayment)
 	s.submissionOfAnyKind(api)
 	register(s, api, get("/v1/jobs", "List jobs, newest first"), apikey.JobsRead, s.listJobs)
 	register(s, api, get("/v1/jobs/{id}", "Read a job, or wait for it"), apikey.JobsRead, s.getJob)
 	register(s, api, post("/v1/jobs/{id}/cancel", "Cancel a job that has not started"), apikey.JobsWrite, s.cancelJob)
 	register(s, api, post("/v1/jobs/{id}/retry", "Run a job that was given up once more"), apikey.JobsWrite, s.retryJob)
+	// Callbacks of providers.
+	open(s, api, callback("/webhooks/stripe", "Take in an event of Stripe's"), s.stripeEvent)
 	// The server itself.
 	open(s, api, get("/healthz", "Is the process alive?"), s.health)
 	open(s, api, get("/readyz", "Can it serve?"), s.ready)

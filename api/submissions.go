@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -188,17 +189,29 @@ func (s *Server) answer(status int, kind *jobs.Kind, receipt intake.Receipt, res
 }
 
 // answerOutcome waits for the job and answers with the outcome: 200, or the
-// failure's own status; 202 when it is not done in time.
+// failure's own status; 202 when it is not done in time. A payment that the
+// customer must authenticate is told at once like a failure: 402.
 func (s *Server) answerOutcome(ctx context.Context, kind *jobs.Kind, receipt intake.Receipt, wait time.Duration) (*submissionOutput, error) {
-	s.await(ctx, receipt.Job.ID, wait)
+	s.await(ctx, receipt.Job.ID, wait, false)
 	tenant := principal(ctx).Tenant
 	job, err := intake.Find(ctx, s.opts.DB, tenant, receipt.Job.ID)
 	if err != nil {
 		return nil, err
 	}
 	applied := "wait=" + strconv.Itoa(int(wait.Seconds()))
-	if f := job.Outcome(); f != nil {
+	f := job.Outcome()
+	if !job.State.Done() {
+		f = job.WaitsForClient()
+	}
+	if f != nil {
 		e := s.errorOf(ctx, f)
+		if job.ResourceID != nil {
+			e.Details = maps.Clone(e.Details)
+			if e.Details == nil {
+				e.Details = fault.Details{}
+			}
+			e.Details[kind.Resource+"_id"] = *job.ResourceID
+		}
 		e.headers.Set("Location", jobPath(job.ID))
 		e.headers.Set("Preference-Applied", applied)
 		return nil, e

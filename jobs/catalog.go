@@ -10,6 +10,7 @@ import (
 // in package workers does not build.
 type Handlers interface {
 	PaymentCapture(ctx context.Context, job *river.Job[PaymentCaptureArgs]) (result any, err error)
+	PaymentReconciliation(ctx context.Context, job *river.Job[PaymentReconciliationArgs]) (result any, err error)
 }
 
 // Catalog is the list of every kind of job. Routes, worker registration, metric
@@ -17,5 +18,6 @@ type Handlers interface {
 func Catalog() []*Kind {
 	return []*Kind{
 		paymentCapture(Handlers.PaymentCapture),
+		paymentReconciliation(Handlers.PaymentReconciliation),
 	}
 }

@@ -67,9 +67,9 @@ func TestTheHashIsOfWhatIsAskedNotOfItsSpelling(t *testing.T) {
 		require.NoError(t, err)
 		return accepted.Hash
 	}
-	first := hash(`{"amount":1,"currency":"usd","payment_method":"pm_1","metadata":{"a":"1","b":"2"}}`)
-	require.Equal(t, first, hash(` {"metadata":{"b":"2","a":"1"}, "payment_method":"pm_1","currency":"USD","amount":1}`))
-	require.NotEqual(t, first, hash(`{"amount":2,"currency":"usd","payment_method":"pm_1","metadata":{"a":"1","b":"2"}}`))
+	first := hash(`{"amount":100,"currency":"usd","payment_method":"pm_1","metadata":{"a":"1","b":"2"}}`)
+	require.Equal(t, first, hash(` {"metadata":{"b":"2","a":"1"}, "payment_method":"pm_1","currency":"USD","amount":100}`))
+	require.NotEqual(t, first, hash(`{"amount":200,"currency":"usd","payment_method":"pm_1","metadata":{"a":"1","b":"2"}}`))
 }
 
 func TestAcceptRefusesBadInput(t *testing.T) {

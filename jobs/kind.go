@@ -38,17 +38,21 @@ type Kind struct {
 	// KeyRequired says that a submission must bring an idempotency key, because
 	// a repeat without one would do harm.
 	KeyRequired bool
+	// Every is how often the workers enqueue a job of the kind by themselves; zero
+	// means never.
+	Every time.Duration
 	// Policy says how the job is run and repeated.
 	Policy Policy
 	// Sample is an input that is valid, for documentation and load.
 	Sample any
 
 	accept   func(input []byte, at Acceptance) (Accepted, error)
-	insert   func(ctx context.Context, tx pgx.Tx, resources []any) error
+	insert   func(ctx context.Context, tx pgx.Tx, resources []any, jobIDs []int64) error
 	find     func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error)
 	cancel   func(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error
 	original func(resource any) any
 	register func(registry *river.Workers, handlers Handlers)
+	periodic river.JobArgs
 	input    reflect.Type
 	resource reflect.Type
 }
@@ -69,6 +73,10 @@ type Accepted struct {
 	// for kinds without one.
 	Resource   any
 	ResourceID uuid.UUID
+	// Deadline is when the job must have run. Of the jobs of a priority that wait
+	// for a slot, those with a deadline run first, the earliest before the others.
+	// Zero means none.
+	Deadline time.Time
 	// Hash is SHA-256 over the normalised input: equal for requests that ask for
 	// the same, whatever their order of members and white space.
 	Hash [sha256.Size]byte
@@ -78,12 +86,12 @@ type Accepted struct {
 func (k *Kind) Accept(input []byte, at Acceptance) (Accepted, error) { return k.accept(input, at) }
 
 // Insert writes the domain rows of accepted inputs of one tenant, which tx must
-// have entered.
-func (k *Kind) Insert(ctx context.Context, tx pgx.Tx, resources []any) error {
+// have entered, each with the id of its job.
+func (k *Kind) Insert(ctx context.Context, tx pgx.Tx, resources []any, jobIDs []int64) error {
 	if k.insert == nil {
 		return nil
 	}
-	return k.insert(ctx, tx, resources)
+	return k.insert(ctx, tx, resources, jobIDs)
 }
 
 // Find reads the domain row as it is now.
@@ -103,6 +111,12 @@ func (k *Kind) Original(resource any) any { return k.original(resource) }
 // Register adds the kind's worker to River's registry.
 func (k *Kind) Register(registry *river.Workers, handlers Handlers) { k.register(registry, handlers) }
 
+// InsertOpts returns how a job of the kind enters River.
+func (k *Kind) InsertOpts(m Metadata) *river.InsertOpts {
+	metadata, _ := json.Marshal(m) // two strings
+	return &river.InsertOpts{MaxAttempts: k.Policy.MaxAttempts, Metadata: metadata, Queue: k.Queue}
+}
+
 // Input returns the Go type of the kind's input, for its JSON schema.
 func (k *Kind) Input() reflect.Type { return k.input }
 
@@ -118,15 +132,14 @@ type input[I any] interface {
 // work is a method of Handlers, as a method expression.
 type work[A river.JobArgs] func(Handlers, context.Context, *river.Job[A]) (any, error)
 
-// standalone completes the row of a kind whose input is its arguments. The four
-// kinds of today all store something; the test of the architecture adds one
-// that does not.
-func standalone[A interface { //nolint:unused // see above
+// standalone completes the row of a kind whose input is its arguments.
+func standalone[A interface {
 	river.JobArgs
 	input[A]
 }](kind Kind, do work[A],
 ) *Kind {
-	kind.input = reflect.TypeFor[A]()
+	var none A
+	kind.input, kind.periodic = reflect.TypeFor[A](), none
 	kind.accept = func(body []byte, _ Acceptance) (Accepted, error) {
 		args, hash, err := decode[A](body)
 		return Accepted{Args: args, Hash: hash}, err
@@ -137,10 +150,12 @@ func standalone[A interface { //nolint:unused // see above
 
 // store is how a kind keeps its domain rows.
 type store[R any] struct {
-	insertMany func(ctx context.Context, tx pgx.Tx, rows []R) error
+	insertMany func(ctx context.Context, tx pgx.Tx, rows []R, jobIDs []int64) error
 	find       func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (R, error)
 	cancel     func(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error
 	original   func(R) R
+	// deadline returns Accepted.Deadline; nil when no row has one.
+	deadline func(R) time.Time
 }
 
 // stored completes the row of a kind whose input becomes a domain row, which
@@ -153,9 +168,13 @@ func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept
 			return Accepted{}, err
 		}
 		row, args := accept(in, at)
-		return Accepted{Args: args, Resource: row, ResourceID: at.ID, Hash: hash}, nil
+		accepted := Accepted{Args: args, Resource: row, ResourceID: at.ID, Hash: hash}
+		if rows.deadline != nil {
+			accepted.Deadline = rows.deadline(row)
+		}
+		return accepted, nil
 	}
-	kind.insert = func(ctx context.Context, tx pgx.Tx, resources []any) error {
+	kind.insert = func(ctx context.Context, tx pgx.Tx, resources []any, jobIDs []int64) error {
 		typed := make([]R, len(resources))
 		for i, resource := range resources {
 			row, ok := resource.(R)
@@ -164,7 +183,7 @@ func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept
 			}
 			typed[i] = row
 		}
-		return rows.insertMany(ctx, tx, typed)
+		return rows.insertMany(ctx, tx, typed, jobIDs)
 	}
 	kind.find = func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error) {
 		return rows.find(ctx, db, tenant, id)

@@ -39,6 +39,7 @@ func paymentCapture(do work[PaymentCaptureArgs]) *Kind {
 		find:       payment.Find,
 		cancel:     payment.Cancel,
 		original:   payment.Payment.Submitted,
+		deadline:   payment.Payment.Deadline,
 	}, func(in payment.Request, at Acceptance) (payment.Payment, PaymentCaptureArgs) {
 		return payment.New(at.Tenant, at.ID, in, at.Now), PaymentCaptureArgs{PaymentID: at.ID}
 	}, do)

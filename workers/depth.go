@@ -132,10 +132,12 @@ func (d *depth) look(ctx context.Context) (*[]queueDepth, error) {
 				SELECT 1 FROM river_job AS j
 				WHERE j.state = state.name::river_job_state AND j.queue = q.name AND (j.state <> 'available' OR j.scheduled_at <= now())
 				LIMIT $2) AS counted),
+			-- Jobs with a deadline are ordered by times long past, so they are looked at apart.
 			coalesce(extract(epoch FROM now() - (
-				SELECT min(first.scheduled_at) FROM generate_series(1, 4) AS prio (n), LATERAL (
-					SELECT scheduled_at FROM river_job
-					WHERE state = 'available' AND queue = q.name AND priority = prio.n
+				SELECT min(greatest(first.scheduled_at, first.created_at))
+				FROM generate_series(1, 4) AS prio (n), unnest(ARRAY['-infinity', now() - interval '30 days']) AS since (t), LATERAL (
+					SELECT scheduled_at, created_at FROM river_job
+					WHERE state = 'available' AND queue = q.name AND priority = prio.n AND scheduled_at >= since.t
 					ORDER BY scheduled_at LIMIT 1) AS first)), 0)::float8,
 			EXISTS (SELECT 1 FROM river_queue WHERE name = q.name AND paused_at IS NOT NULL)
 		FROM unnest($1::text[]) AS q (name), unnest(ARRAY['available', 'running', 'retryable', 'scheduled']) AS state (name)`,

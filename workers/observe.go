@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,7 +96,7 @@ func final(outcome string) bool {
 func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
 	started := time.Now()
 	if job.AttemptedAt != nil {
-		o.wait.WithLabelValues(job.Kind, job.Queue).Observe(max(0, started.Sub(job.ScheduledAt)).Seconds())
+		o.wait.WithLabelValues(job.Kind, job.Queue).Observe(max(0, started.Sub(runnable(job))).Seconds())
 	}
 	busy := o.busy.WithLabelValues(job.Queue)
 	busy.Inc()
@@ -106,12 +107,27 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	took := time.Since(started)
 	o.run.WithLabelValues(job.Kind, job.Queue).Observe(took.Seconds())
 	outcome, err := end(job, err)
+	if outcome == snoozed {
+		// Nothing else of a snoozed attempt is kept, and the client asks why.
+		if recordErr := river.RecordOutput(ctx, json.RawMessage(fault.From(err).Error())); recordErr != nil {
+			o.logger.ErrorContext(ctx, "workers: the reason for a wait could not be recorded", slog.Any("error", recordErr))
+		}
+	}
 	o.attempts.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
 	if final(outcome) {
 		o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
 	}
 	o.log(ctx, job, outcome, took, err)
 	return err
+}
+
+// runnable is since when the job could run. One that a deadline orders has an
+// older time in River than its own.
+func runnable(job *rivertype.JobRow) time.Time {
+	if job.CreatedAt.After(job.ScheduledAt) {
+		return job.CreatedAt
+	}
+	return job.ScheduledAt
 }
 
 // end turns an attempt's error into what River is told, and names the outcome.
@@ -163,10 +179,12 @@ func (o *observer) log(ctx context.Context, job *rivertype.JobRow, outcome strin
 		slog.Int64("jobId", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt),
 		slog.String("outcome", outcome), slog.Float64("seconds", took.Seconds()),
 	}
-	if metadata, metadataErr := jobs.MetadataOf(job); metadataErr == nil {
-		attrs = append(attrs, slog.String("tenantId", metadata.TenantID), slog.String("requestId", metadata.RequestID))
-	}
 	level := slog.LevelInfo
+	if metadata, metadataErr := jobs.MetadataOf(job); metadataErr == nil && metadata.TenantID != "" {
+		attrs = append(attrs, slog.String("tenantId", metadata.TenantID), slog.String("requestId", metadata.RequestID))
+	} else if outcome == completed {
+		level = slog.LevelDebug // the platform's own, by the minute
+	}
 	if err != nil {
 		f := fault.From(err)
 		attrs = append(attrs, slog.String("errorCode", string(f.Code)), slog.Any("error", f))
@@ -177,7 +195,7 @@ func (o *observer) log(ctx context.Context, job *rivertype.JobRow, outcome strin
 			attrs = append(attrs, slog.String("stack", string(panicked.stack)))
 		case f.Code == fault.Unknown, f.Code == fault.DBError, outcome == discarded:
 			level = slog.LevelError
-		case outcome != interrupted:
+		case outcome != interrupted && (outcome != snoozed || f.Code != fault.PaymentFailed):
 			level = slog.LevelWarn
 		}
 	}

@@ -17,7 +17,8 @@ const (
 	cancel decision = "cancel"
 	// retry repeats it by the kind's policy and costs an attempt.
 	retry decision = "retry"
-	// snooze repeats it when the provider said and costs none.
+	// snooze repeats it after the time that the fault names and costs none: the
+	// provider asked to wait, is down, or waits for the customer.
 	snooze decision = "snooze"
 )
 
@@ -29,9 +30,14 @@ func decide(f *fault.Fault) decision {
 			return snooze
 		}
 		return retry
+	case fault.PaymentFailed:
+		if f.RetryAfter > 0 {
+			return snooze // the customer must authenticate it
+		}
+		return cancel
 	case fault.Unknown, fault.DBError, fault.RequestTimeout:
 		return retry
-	case fault.InvalidInput, fault.IdempotencyMismatch, fault.AuthRequired, fault.PaymentFailed, fault.TenantAccessDenied,
+	case fault.InvalidInput, fault.IdempotencyMismatch, fault.AuthRequired, fault.TenantAccessDenied,
 		fault.NotFound, fault.MethodNotAllowed, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.Conflict, fault.JobCancelled:
 		return cancel
 	default:

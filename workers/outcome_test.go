@@ -20,7 +20,7 @@ func TestDecideKnowsEveryCode(t *testing.T) {
 		fault.InvalidInput:          {cancel, cancel},
 		fault.IdempotencyMismatch:   {cancel, cancel},
 		fault.AuthRequired:          {cancel, cancel},
-		fault.PaymentFailed:         {cancel, cancel},
+		fault.PaymentFailed:         {cancel, snooze},
 		fault.TenantAccessDenied:    {cancel, cancel},
 		fault.NotFound:              {cancel, cancel},
 		fault.MethodNotAllowed:      {cancel, cancel},

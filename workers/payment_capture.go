@@ -2,7 +2,9 @@ package workers
 
 import (
 	"context"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
@@ -11,33 +13,48 @@ import (
 	"millrace/jobs"
 )
 
-// PaymentCapture implements jobs.Handlers: it brings the payment to its outcome
-// and settles it together with the job.
+// settleTimeout bounds the transaction that records an outcome.
+const settleTimeout = 5 * time.Second
+
+// PaymentCapture implements jobs.Handlers: it brings the payment on its way, and
+// records how far it came, together with the job's end when it is there.
 func (s *Set) PaymentCapture(ctx context.Context, job *river.Job[jobs.PaymentCaptureArgs]) (any, error) {
 	metadata, err := jobs.MetadataOf(job.JobRow)
 	if err != nil {
 		return nil, err
 	}
 	id := job.Args.PaymentID
-	outcome, err := s.payments.Capture(ctx, metadata.TenantID, id)
-	if err != nil {
-		return nil, err
-	}
-	err = s.db.Tx(ctx, metadata.TenantID, func(tx pgx.Tx) error {
-		if err := payment.Settle(ctx, tx, metadata.TenantID, id, outcome, s.now()); err != nil {
-			return err
-		}
-		if outcome.Failure == nil {
+	outcome, open := s.payments.Capture(ctx, metadata.TenantID, id)
+	err = s.settle(ctx, metadata.TenantID, id, outcome, func(ctx context.Context, tx pgx.Tx) error {
+		if succeeded := open == nil && outcome.Failure == nil; succeeded {
 			return complete(ctx, tx, job, outcome.Result(id))
 		}
-		return nil // the fault below makes River record the job's end
+		return nil // the fault below makes River record the attempt's end
 	})
 	switch {
+	case open != nil:
+		return nil, open
 	case err != nil:
-		return nil, postgres.Fault(err)
+		return nil, err
 	case outcome.Failure != nil:
 		return nil, outcome.Failure
 	default:
 		return nil, nil
 	}
+}
+
+// settle records an outcome, if there is one, in one transaction with what also
+// does. What the gateway said is recorded even when the job is being stopped.
+func (s *Set) settle(ctx context.Context, tenant string, id uuid.UUID, outcome payment.Outcome, also func(context.Context, pgx.Tx) error) error {
+	if outcome.Status == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	return postgres.Fault(s.db.Tx(ctx, tenant, func(tx pgx.Tx) error {
+		if err := payment.Settle(ctx, tx, tenant, id, outcome, s.now()); err != nil {
+			return err
+		}
+		return also(ctx, tx)
+	}))
 }

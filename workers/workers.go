@@ -37,6 +37,9 @@ type Options struct {
 	// AttemptTimeout caps the timeout of every kind; zero leaves the catalogue's.
 	// The time after which a dead worker's job is rescued follows from it.
 	AttemptTimeout time.Duration
+	// AbandonedAfter is how long a payment that no job works on is left alone
+	// before it is reconciled. Default 1 min.
+	AbandonedAfter time.Duration
 	// Now is the clock of domain rows. Default time.Now.
 	Now func() time.Time
 	// Logger is required.
@@ -51,9 +54,11 @@ const rescueMargin = 15 * time.Second
 
 // Set holds what the workers of all kinds share. It implements jobs.Handlers.
 type Set struct {
-	db       *postgres.Tenancy
-	now      func() time.Time
-	payments *payment.Capturer
+	db             *postgres.Tenancy
+	now            func() time.Time
+	logger         *slog.Logger
+	payments       *payment.Capturer
+	abandonedAfter time.Duration
 }
 
 var _ jobs.Handlers = (*Set)(nil)
@@ -75,6 +80,9 @@ func New(opts Options) (*Runner, error) {
 	if opts.StopTimeout == 0 {
 		opts.StopTimeout = 20 * time.Second
 	}
+	if opts.AbandonedAfter == 0 {
+		opts.AbandonedAfter = time.Minute
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -88,9 +96,11 @@ func New(opts Options) (*Runner, error) {
 	}
 	db := postgres.NewTenancy(opts.Pool, postgres.Worker)
 	set := &Set{
-		db:       db,
-		now:      opts.Now,
-		payments: &payment.Capturer{DB: db, Gateway: opts.Gateway, Now: opts.Now},
+		db:             db,
+		now:            opts.Now,
+		logger:         opts.Logger,
+		payments:       &payment.Capturer{DB: db, Gateway: opts.Gateway, Now: opts.Now},
+		abandonedAfter: opts.AbandonedAfter,
 	}
 	longest := jobs.LongestTimeout()
 	if opts.AttemptTimeout > 0 {
@@ -109,6 +119,7 @@ func New(opts Options) (*Runner, error) {
 		JobTimeout:        longest,
 		Logger:            quiet(opts.Logger),
 		Middleware:        []rivertype.Middleware{observer},
+		PeriodicJobs:      jobs.Periodic(),
 		Queues:            queues,
 		// The worker role does not own River's indexes, and so cannot rebuild them.
 		ReindexerIndexNames:  []string{},
@@ -154,8 +165,9 @@ func queueConfig(slots map[string]int) (map[string]river.QueueConfig, error) {
 
 // Run works jobs until ctx ends; then it takes no new ones, lets those that run
 // finish within StopTimeout, and returns when all have.
+// A database that cannot be reached at the start is waited for.
 func (r *Runner) Run(ctx context.Context) error {
-	if err := r.client.Start(ctx); err != nil {
+	if err := r.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // stopped before it had begun
 		}
@@ -166,6 +178,24 @@ func (r *Runner) Run(ctx context.Context) error {
 	<-r.client.Stopped()
 	r.logger.InfoContext(ctx, "workers: stopped")
 	return nil
+}
+
+// startRetry is how often a database that cannot be reached is tried.
+const startRetry = time.Second
+
+func (r *Runner) start(ctx context.Context) error {
+	for {
+		err := r.client.Start(ctx)
+		if err == nil || !postgres.Unreachable(err) {
+			return err
+		}
+		r.logger.WarnContext(ctx, "workers: the database cannot be reached yet", slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(startRetry):
+		}
+	}
 }
 
 // complete makes a job's completion part of tx, with its result, so that the

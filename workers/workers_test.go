@@ -31,7 +31,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv("MILLRACE_TEST_WORKER"); url != "" {
-		os.Exit(workerProcess(url, os.Getenv("MILLRACE_TEST_STRIPE")))
+		timeout, _ := time.ParseDuration(os.Getenv("MILLRACE_TEST_STRIPE_TIMEOUT"))
+		os.Exit(workerProcess(url, os.Getenv("MILLRACE_TEST_STRIPE"), timeout))
 	}
 	os.Exit(dbtest.Main(m))
 }
@@ -54,7 +55,11 @@ type plant struct {
 
 func newPlant(t *testing.T) *plant {
 	t.Helper()
-	db := dbtest.New(t)
+	return newPlantOn(t, dbtest.New(t))
+}
+
+func newPlantOn(t *testing.T, db *dbtest.DB) *plant {
+	t.Helper()
 	stripe, err := sandbox.NewStripe(sandbox.Options{})
 	require.NoError(t, err)
 	server := httptest.NewServer(stripe)
@@ -95,13 +100,14 @@ func options(pool *pgxpool.Pool, gateway payment.Gateway) workers.Options {
 	}
 }
 
-func stripeGateway(url string) (payment.Gateway, error) {
-	return stripepay.New(stripepay.Options{Key: "sk_test_x", BaseURL: url, Transport: &http.Transport{DisableKeepAlives: true}})
+// stripeGateway asks the sandbox. A timeout of zero is the gateway's own.
+func stripeGateway(url string, timeout time.Duration) (payment.Gateway, error) {
+	return stripepay.New(stripepay.Options{Key: "sk_test_x", BaseURL: url, Timeout: timeout, Pause: time.Second, Metrics: prometheus.NewRegistry(), Transport: &http.Transport{DisableKeepAlives: true}})
 }
 
 func (p *plant) work(change ...func(*workers.Options)) (stop func()) {
 	p.t.Helper()
-	gateway, err := stripeGateway(p.url)
+	gateway, err := stripeGateway(p.url, 0)
 	require.NoError(p.t, err)
 	opts := options(p.db.Pool(p.t, postgres.Worker), gateway)
 	opts.Logger = dbtest.Logger(p.t)
@@ -113,18 +119,32 @@ func (p *plant) work(change ...func(*workers.Options)) (stop func()) {
 	return start(p.t, runner.Run)
 }
 
+// submit submits the charge of a payment method.
 func (p *plant) submit(method string) intake.Job {
 	p.t.Helper()
-	kind := jobs.Find("payment_capture")
-	body, err := json.Marshal(payment.Request{Amount: 1999, Currency: "usd", PaymentMethod: method})
-	require.NoError(p.t, err)
-	accepted, err := kind.Accept(body, jobs.Acceptance{Tenant: "alice", ID: uuid.New(), Now: time.Now()})
-	require.NoError(p.t, err)
-	receipt, err := p.writer.Submit(p.t.Context(), intake.Submission{
-		Tenant: "alice", Route: "POST /v1/payments", Key: uuid.NewString(), Hash: accepted.Hash, Kind: kind, Accepted: accepted, Priority: 1,
-	})
+	return p.request(payment.Request{Amount: 1999, Currency: "usd", PaymentMethod: method})
+}
+
+func (p *plant) request(request payment.Request) intake.Job {
+	p.t.Helper()
+	receipt, err := p.trySubmit(request, uuid.NewString())
 	require.NoError(p.t, err)
 	return receipt.Job
+}
+
+func (p *plant) trySubmit(request payment.Request, key string) (intake.Receipt, error) {
+	kind := jobs.Find("payment_capture")
+	body, err := json.Marshal(request)
+	if err != nil {
+		return intake.Receipt{}, err
+	}
+	accepted, err := kind.Accept(body, jobs.Acceptance{Tenant: "alice", ID: uuid.New(), Now: time.Now()})
+	if err != nil {
+		return intake.Receipt{}, err
+	}
+	return p.writer.Submit(p.t.Context(), intake.Submission{
+		Tenant: "alice", Route: "POST /v1/payments", Key: key, Hash: accepted.Hash, Kind: kind, Accepted: accepted, Priority: 1,
+	})
 }
 
 // finish waits for the job and returns it with its payment.
@@ -132,7 +152,13 @@ func (p *plant) finish(id int64) (intake.Job, payment.Payment) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 90*time.Second)
 	defer cancel()
-	require.True(p.t, p.waiter.Wait(ctx, id), "the job is not final in time")
+	require.True(p.t, p.waiter.Wait(ctx, id, false), "the job is not final in time")
+	return p.find(id)
+}
+
+// find reads the job and its payment as they are.
+func (p *plant) find(id int64) (intake.Job, payment.Payment) {
+	p.t.Helper()
 	job, err := intake.Find(p.t.Context(), p.tenancy, "alice", id)
 	require.NoError(p.t, err)
 	got, err := payment.Find(p.t.Context(), p.tenancy, "alice", *job.ResourceID)
@@ -159,7 +185,7 @@ func TestAPaymentIsCapturedOnceAndReported(t *testing.T) {
 	require.Equal(t, intake.StateCompleted, job.State)
 	require.Equal(t, payment.Captured, got.Status)
 	require.EqualValues(t, 1999, got.AmountCaptured)
-	require.Equal(t, 1, got.GatewayRequests)
+	require.Equal(t, 2, got.GatewayRequests)
 	require.Equal(t, 1, p.charges(got.ID))
 
 	var result map[string]any
@@ -202,15 +228,6 @@ func TestATransientFaultIsRetriedToOneCharge(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestAuthenticationIsReportedAsRequired(t *testing.T) {
-	t.Parallel()
-	p := newPlant(t)
-	p.work()
-	job, got := p.finish(p.submit("pm_card_threeDSecure2Required").ID)
-	require.Equal(t, "ACTION_REQUIRED", job.Outcome().Details["reason"])
-	require.Equal(t, payment.RequiresAction, got.Status)
 }
 
 // panicking is a gateway with a bug.
@@ -276,19 +293,10 @@ func TestAKilledWorkersJobIsFinishedByAnotherWithOneCharge(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t)
 	require.NoError(t, p.stripe.Inject(sandbox.Fault{Kind: sandbox.FaultTimeoutAfter, Path: "confirm", Count: 1}))
-	victim := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test binary
-	victim.Env = append(os.Environ(), "MILLRACE_TEST_WORKER="+p.db.URL, "MILLRACE_TEST_STRIPE="+p.url)
-	victim.Stderr = t.Output()
-	ready, err := victim.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, victim.Start())
-	_, err = bufio.NewReader(ready).ReadString('\n')
-	require.NoError(t, err)
-
+	victim := p.spawn(0)
 	submitted := p.submit("pm_card_visa")
 	require.Eventually(t, func() bool { return len(p.stripe.Charges()) == 1 }, 30*time.Second, 10*time.Millisecond)
-	require.NoError(t, victim.Process.Signal(syscall.SIGKILL))
-	_ = victim.Wait()
+	kill(t, victim)
 	job, err := intake.Find(t.Context(), p.tenancy, "alice", submitted.ID)
 	require.NoError(t, err)
 	require.Equal(t, intake.StateRunning, job.State, "nobody has noticed yet")
@@ -301,14 +309,35 @@ func TestAKilledWorkersJobIsFinishedByAnotherWithOneCharge(t *testing.T) {
 	require.Equal(t, 1, p.charges(got.ID))
 }
 
-// workerProcess is the process that the test above kills.
-func workerProcess(url, stripe string) int {
+// spawn starts a worker process that can be killed.
+func (p *plant) spawn(stripeTimeout time.Duration) *exec.Cmd {
+	p.t.Helper()
+	worker := exec.CommandContext(p.t.Context(), os.Args[0]) //nolint:gosec // this test binary
+	worker.Env = append(os.Environ(), "MILLRACE_TEST_WORKER="+p.db.URL, "MILLRACE_TEST_STRIPE="+p.url,
+		"MILLRACE_TEST_STRIPE_TIMEOUT="+stripeTimeout.String())
+	worker.Stderr = p.t.Output()
+	ready, err := worker.StdoutPipe()
+	require.NoError(p.t, err)
+	require.NoError(p.t, worker.Start())
+	_, err = bufio.NewReader(ready).ReadString('\n')
+	require.NoError(p.t, err)
+	return worker
+}
+
+func kill(t *testing.T, worker *exec.Cmd) {
+	t.Helper()
+	require.NoError(t, worker.Process.Signal(syscall.SIGKILL))
+	_ = worker.Wait()
+}
+
+// workerProcess is the process that spawn starts.
+func workerProcess(url, stripe string, timeout time.Duration) int {
 	ctx := context.Background()
 	pool, err := postgres.Open(ctx, postgres.Options{URL: url, Role: postgres.Worker})
 	if err != nil {
 		return fail(err)
 	}
-	gateway, err := stripeGateway(stripe)
+	gateway, err := stripeGateway(stripe, timeout)
 	if err != nil {
 		return fail(err)
 	}

@@ -91,6 +91,11 @@ func dev(ctx context.Context, cfg config.Dev, out, logs io.Writer) (err error) {
 	defer func() { err = errors.Join(err, stripe.Close()) }()
 	if cfg.StripeKey == "" {
 		cfg.StripeKey, cfg.StripeBase = "sk_test_sandbox", "http://"+listeners.sandbox.Addr().String()
+		secret, err := stripe.SetWebhook("http://"+listeners.api.Addr().String()+"/webhooks/stripe", cfg.WebhookSecret.Reveal())
+		if err != nil {
+			return err
+		}
+		cfg.WebhookSecret = telemetry.Secret(secret)
 	}
 
 	env, err := prepare(ctx, cfg, listeners)
@@ -144,7 +149,7 @@ func serve(ctx context.Context, cfg config.Dev, l *listeners, logger *slog.Logge
 	})
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
-			DatabaseURL: cfg.DatabaseURL, Listener: l.api, Logger: logger, Registry: registry,
+			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, Listener: l.api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()
@@ -163,7 +168,7 @@ func prepare(ctx context.Context, cfg config.Dev, l *listeners) (devEnv, error) 
 	path := filepath.Join(cfg.Home, "dev.env")
 	env := readDevEnv(path)
 	env.URL, env.MetricsURL = "http://"+l.api.Addr().String(), "http://"+l.metrics.Addr().String()+"/metrics"
-	env.DatabaseURL, env.StripeBase, env.StripeKey = cfg.DatabaseURL, cfg.StripeBase, cfg.StripeKey
+	env.DatabaseURL, env.StripeBase, env.StripeKey, env.WebhookSecret = cfg.DatabaseURL, cfg.StripeBase, cfg.StripeKey, cfg.WebhookSecret
 	if err := env.ensureKeys(ctx, pool); err != nil {
 		return devEnv{}, err
 	}

@@ -25,6 +25,8 @@ type devEnv struct {
 	DatabaseURL telemetry.Secret
 	StripeBase  string
 	StripeKey   telemetry.Secret
+	// WebhookSecret signs what goes to /webhooks/stripe.
+	WebhookSecret telemetry.Secret
 }
 
 // variables lists the file's lines in order.
@@ -38,6 +40,7 @@ func (e *devEnv) variables() []struct{ name, value string } {
 		{"DATABASE_URL", e.DatabaseURL.Reveal()},
 		{"STRIPE_API_BASE", e.StripeBase},
 		{"STRIPE_SECRET_KEY", e.StripeKey.Reveal()},
+		{"STRIPE_WEBHOOK_SECRET", e.WebhookSecret.Reveal()},
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 func sandboxCommand() *cobra.Command {
-	var address, journal string
+	var address, journal, webhook, secret string
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run the sandbox gateway by itself",
@@ -36,12 +36,20 @@ It has no authentication: keep it on the loopback address.`,
 				return err
 			}
 			defer func() { _ = stripe.Close() }()
+			if webhook != "" {
+				if secret, err = stripe.SetWebhook(webhook, secret); err != nil {
+					return fmt.Errorf("--webhook: %w", err)
+				}
+				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "It sends events to %s, signed with %s (STRIPE_WEBHOOK_SECRET).\n", webhook, secret)
+			}
 			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "The sandbox gateway is at http://%s (STRIPE_API_BASE).\n", listener.Addr())
 			return serveSandbox(cmd.Context(), stripe, listener, slog.New(slog.DiscardHandler))
 		},
 	}
 	cmd.Flags().StringVar(&address, "listen", "127.0.0.1:12111", "where to listen")
 	cmd.Flags().StringVar(&journal, "journal", "", "file that keeps the sandbox's state over restarts; empty keeps it in memory")
+	cmd.Flags().StringVar(&webhook, "webhook", "", "URL that events are sent to, such as http://127.0.0.1:8080/webhooks/stripe")
+	cmd.Flags().StringVar(&secret, "webhook-secret", "", "what events are signed with; made up when empty")
 	return cmd
 }
 

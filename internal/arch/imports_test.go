@@ -44,7 +44,7 @@ func breaches() map[string]breach {
 			files: []string{"api/*.go", "jobs/*.go", "workers/*.go"},
 			imports: []string{
 				"millrace/internal/config", "millrace/internal/program/intakeserver",
-				"millrace/internal/resendmail", "millrace/internal/stripepay",
+				"millrace/internal/resendmail", "millrace/internal/stripehook", "millrace/internal/stripepay",
 			},
 		},
 		"domains": {
@@ -58,15 +58,15 @@ func breaches() map[string]breach {
 			imports: []string{"millrace/api", "millrace/jobs", "millrace/workers"},
 		},
 		"leaves": {
-			files:   []string{"internal/fault/*.go", "internal/postgres/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go"},
+			files:   []string{"internal/fault/*.go", "internal/money/*.go", "internal/postgres/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go"},
 			imports: []string{"millrace/internal/payment", "millrace/internal/postgres"},
 		},
 		"fault": {
-			files:   []string{"internal/fault/*.go"},
-			imports: []string{"millrace/internal/telemetry"},
+			files:   []string{"internal/fault/*.go", "internal/money/*.go"},
+			imports: []string{"millrace/internal/fault", "millrace/internal/telemetry"},
 		},
 		"adapters": {
-			files: []string{"internal/resendmail/*.go", "internal/stripepay/*.go"},
+			files: []string{"internal/resendmail/*.go", "internal/stripehook/*.go", "internal/stripepay/*.go"},
 			imports: []string{
 				"millrace/api", "millrace/internal/config", "millrace/internal/intake",
 				"millrace/internal/program", "millrace/jobs", "millrace/workers",
@@ -86,7 +86,11 @@ func breaches() map[string]breach {
 		},
 		"stripe": {
 			files:   []string{"api/*.go", "internal/payment/*.go", "internal/sandbox/*.go", "workers/*_test.go"},
-			imports: []string{"github.com/stripe/stripe-go/v76"},
+			imports: []string{"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook"},
+		},
+		"stripehook": {
+			files:   []string{"internal/stripehook/*.go"},
+			imports: []string{"github.com/stripe/stripe-go/v76/client", "github.com/stripe/stripe-go/v76/paymentintent"},
 		},
 		"resend": {
 			files:   []string{"cmd/worker/*.go", "internal/payment/*.go", "workers/*_test.go"},
@@ -102,14 +106,15 @@ func rightful() map[string][]string {
 		"cmd/intake/*.go":               {"millrace/internal/config", "millrace/internal/program"},
 		"internal/config/*.go":          {"millrace/jobs"},
 		"internal/intake/*.go":          {"github.com/riverqueue/river", "millrace/jobs"},
-		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/postgres"},
+		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres"},
 		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},
-		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripepay", "millrace/workers"},
+		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripehook", "millrace/internal/stripepay", "millrace/workers"},
 		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},
+		"internal/stripehook/*.go":      {"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook", "millrace/internal/payment"},
 		"internal/stripepay/*.go":       {"github.com/stripe/stripe-go/v76", "millrace/internal/payment"},
-		"internal/stripepay/*_test.go":  {"millrace/internal/sandbox"},
+		"internal/stripepay/*_test.go":  {"github.com/stripe/stripe-mock/server", "millrace/internal/sandbox"},
 		"jobs/*.go":                     {"github.com/riverqueue/river", "millrace/internal/payment", "millrace/internal/strictjson"},
 		"migrations/*.go":               {"github.com/riverqueue/river"},
 		"workers/*.go":                  {"github.com/riverqueue/river", "millrace/internal/payment", "millrace/jobs"},

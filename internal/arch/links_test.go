@@ -13,11 +13,9 @@ import (
 func TestProgramsLinkOnlyTheirOwn(t *testing.T) {
 	t.Parallel()
 	for program, foreign := range map[string][]string{
-		// No client of a vendor's API: intake holds no vendor's secret key. When it
-		// verifies Stripe's callbacks it may link stripe-go's webhook package (and
-		// what that imports), but still no paymentintent or client.
+		// No client of a vendor's API: intake holds no vendor's secret key.
 		"./cmd/intake": {
-			"github.com/stripe/", "github.com/resend/", "github.com/fergusstrange/embedded-postgres",
+			"github.com/resend/", "github.com/fergusstrange/embedded-postgres",
 			"millrace/internal/devpg", "millrace/internal/sandbox", "millrace/internal/stripepay", "millrace/workers",
 		},
 		"./cmd/worker": {
@@ -32,10 +30,33 @@ func TestProgramsLinkOnlyTheirOwn(t *testing.T) {
 	}
 }
 
-// TestLinkedSeesIndirectImports keeps the test above able to fail.
+// TestIntakeLinksNoClientOfStripe allows intake what verifies Stripe's
+// deliveries: stripe-go's webhook package with what that imports.
+func TestIntakeLinksNoClientOfStripe(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, stripeClients(t, "./cmd/intake"))
+	require.Empty(t, stripeClients(t, "./internal/stripehook"))
+	require.Contains(t, linked(t, "./internal/stripehook"), stripeGo+"/webhook")
+}
+
+// TestLinkedSeesIndirectImports keeps the tests above able to fail.
 func TestLinkedSeesIndirectImports(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, matching(linked(t, "./cmd/worker"), []string{"github.com/stripe/"}), "github.com/stripe/stripe-go/v76/paymentintent")
+	require.Equal(t, []string{stripeGo + "/paymentintent"}, stripeClients(t, "./cmd/worker"))
+	require.Equal(t, []string{stripeGo, stripeGo + "/form", stripeGo + "/webhook"},
+		matching(linked(t, stripeGo+"/webhook"), []string{"github.com/stripe/"}), "what is allowed has grown")
+}
+
+const stripeGo = "github.com/stripe/stripe-go/v76"
+
+// stripeClients returns the packages of Stripe's that a program links beyond
+// stripe-go's webhook package and what that imports.
+func stripeClients(t *testing.T, program string) []string {
+	t.Helper()
+	allowed := linked(t, stripeGo+"/webhook")
+	return slices.DeleteFunc(matching(linked(t, program), []string{"github.com/stripe/"}), func(name string) bool {
+		return slices.Contains(allowed, name)
+	})
 }
 
 func linked(t *testing.T, program string) []string {
@@ -43,7 +64,9 @@ func linked(t *testing.T, program string) []string {
 	// Even go list asks git for the commit, and fails in a clone that belongs to another user.
 	output, err := goTool(t, "list", "-buildvcs=false", "-deps", program)
 	require.NoError(t, err, output)
-	return strings.Fields(output)
+	packages := strings.Fields(output)
+	slices.Sort(packages)
+	return packages
 }
 
 // matching returns the packages that begin with one of the prefixes.

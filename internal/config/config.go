@@ -31,6 +31,9 @@ type Intake struct {
 	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
 	ListenAddr  string           `env:"LISTEN_ADDR" envDefault:":8080"`
 	MetricsAddr string           `env:"METRICS_ADDR" envDefault:":9464"`
+	// WebhookSecret signs what Stripe sends to POST /webhooks/stripe; without it
+	// the route refuses everything.
+	WebhookSecret telemetry.Secret `env:"STRIPE_WEBHOOK_SECRET"`
 }
 
 // Worker configures cmd/worker.
@@ -60,7 +63,9 @@ type Dev struct {
 	MetricsAddr string           `env:"METRICS_ADDR" envDefault:"127.0.0.1:9464"`
 	StripeKey   telemetry.Secret `env:"STRIPE_SECRET_KEY"`
 	StripeBase  string           `env:"STRIPE_API_BASE"`
-	Queues      Queues           `env:"QUEUES"`
+	// WebhookSecret defaults to one that the sandbox makes up.
+	WebhookSecret telemetry.Secret `env:"STRIPE_WEBHOOK_SECRET"`
+	Queues        Queues           `env:"QUEUES"`
 }
 
 // Queues is worker slots by queue, written "payments=50,emails=20".

@@ -203,30 +203,31 @@ func (w *Writer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) error
 	if len(added) == 0 {
 		return nil
 	}
+	type rows struct {
+		resources []any
+		jobIDs    []int64
+	}
 	var (
-		params    = make([]river.InsertManyParams, len(added))
-		ids       = make([]int64, len(added))
-		resources = make(map[*jobs.Kind][]any)
+		params = make([]river.InsertManyParams, len(added))
+		ids    = make([]int64, len(added))
+		byKind = make(map[*jobs.Kind]*rows)
 	)
 	for i, r := range added {
-		metadata, err := jobMetadata(r)
-		if err != nil {
-			return err
-		}
 		ids[i] = r.jobID
-		params[i] = river.InsertManyParams{Args: r.Accepted.Args, InsertOpts: &river.InsertOpts{
-			MaxAttempts: r.Kind.Policy.MaxAttempts,
-			Metadata:    metadata,
-			Priority:    r.Priority,
-			Queue:       r.Kind.Queue,
-			ScheduledAt: r.ScheduledAt,
-		}}
-		if r.Accepted.Resource != nil {
-			resources[r.Kind] = append(resources[r.Kind], r.Accepted.Resource)
+		opts := r.Kind.InsertOpts(jobs.Metadata{TenantID: r.Tenant, RequestID: r.RequestID})
+		opts.Priority, opts.ScheduledAt = r.Priority, r.runAt()
+		params[i] = river.InsertManyParams{Args: r.Accepted.Args, InsertOpts: opts}
+		if r.Accepted.Resource == nil {
+			continue
 		}
+		if byKind[r.Kind] == nil {
+			byKind[r.Kind] = &rows{}
+		}
+		of := byKind[r.Kind]
+		of.resources, of.jobIDs = append(of.resources, r.Accepted.Resource), append(of.jobIDs, r.jobID)
 	}
-	for kind, rows := range resources {
-		if err := kind.Insert(ctx, tx, rows); err != nil {
+	for kind, of := range byKind {
+		if err := kind.Insert(ctx, tx, of.resources, of.jobIDs); err != nil {
 			return err
 		}
 	}

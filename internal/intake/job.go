@@ -61,8 +61,10 @@ type Job struct {
 	// LastError is the public fault of the newest failed attempt, or nil. It is
 	// the job's outcome when the job is done and not completed.
 	LastError *fault.Fault
-	// Snoozes counts how often the provider asked to wait.
+	// Snoozes counts how often the job was put off without a failure.
 	Snoozes int
+	// Waiting is why the job was put off the last time, until it runs again.
+	Waiting *fault.Fault
 	// QueuePaused says that nobody takes jobs from the queue at present.
 	QueuePaused bool
 }
@@ -71,7 +73,8 @@ type Job struct {
 const selectJobs = `
 	SELECT s.job_id, s.kind, s.queue, coalesce(j.state::text, s.state, 'cancelled'), s.priority,
 		coalesce(j.attempt, s.attempt, 0), coalesce(j.max_attempts, s.max_attempts), s.created_at,
-		coalesce(j.scheduled_at, s.scheduled_at), coalesce(j.attempted_at, s.attempted_at),
+		-- River's time is older than the job when a deadline orders it.
+		greatest(coalesce(j.scheduled_at, s.scheduled_at), s.created_at), coalesce(j.attempted_at, s.attempted_at),
 		coalesce(j.finalized_at, s.finalized_at), s.resource_id,
 		CASE WHEN j.id IS NULL THEN s.output ELSE j.metadata -> 'output' END,
 		CASE WHEN j.id IS NULL THEN s.error ELSE j.errors[cardinality(j.errors)] ->> 'error' END,
@@ -97,6 +100,10 @@ func scanJob(row pgx.CollectableRow) (Job, error) {
 			*at = at.UTC()
 		}
 	}
+	// A short wait is available at once, with a time that is ahead.
+	if job.Snoozes > 0 && (job.State == StateScheduled || job.State == StateAvailable) {
+		job.Waiting, _ = fault.Parse(string(job.Output))
+	}
 	if lastError != nil {
 		job.LastError = publicError(*lastError)
 	}
@@ -110,6 +117,15 @@ func publicError(text string) *fault.Fault {
 		return f
 	}
 	return fault.New(fault.Unavailable, "The worker stopped before it finished the job.")
+}
+
+// WaitsForClient returns why the job waits for the client to do something, or
+// nil: the payment that it carries has to be authenticated.
+func (j Job) WaitsForClient() *fault.Fault {
+	if j.Waiting != nil && j.Waiting.Code == fault.PaymentFailed {
+		return j.Waiting
+	}
+	return nil
 }
 
 // Outcome returns the fault of a job that is done and not completed, else nil.

@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -130,12 +131,16 @@ func TestCancelRefusesWhatHasStartedAndRetryTakesOnlyDiscarded(t *testing.T) {
 	}{
 		"running":   {"state = 'running', attempt = 1", fault.Conflict, fault.Conflict},
 		"retryable": {"state = 'retryable', attempt = 1", fault.Conflict, fault.Conflict},
+		// A job that was put off has spent no attempt, but its payment has begun.
+		"put off":   {"state = 'scheduled', attempt = 0", fault.Conflict, fault.Conflict},
 		"completed": {"state = 'completed', attempt = 1, finalized_at = now()", fault.Conflict, fault.Conflict},
 		"discarded": {"state = 'discarded', attempt = 25, finalized_at = now()", fault.Conflict, ""},
 	} {
 		receipt, err := b.writer.Submit(t.Context(), submission(t, "alice", "", 1))
 		require.NoError(t, err)
 		_, err = b.login.Exec(t.Context(), "UPDATE river_job SET "+c.set+" WHERE id = $1", receipt.Job.ID)
+		require.NoError(t, err)
+		_, err = b.login.Exec(t.Context(), "UPDATE payments SET status = 'processing' WHERE id = $1", receipt.Job.ResourceID)
 		require.NoError(t, err)
 		require.Equal(t, c.cancel, fault.From(b.writer.Cancel(t.Context(), "alice", receipt.Job.ID)).Code, state)
 		err = b.writer.Retry(t.Context(), "alice", receipt.Job.ID)
@@ -163,7 +168,7 @@ func TestWaiterTellsWhenAJobIsFinal(t *testing.T) {
 	done := make(chan int64, 3)
 	for _, id := range []int64{first.Job.ID, first.Job.ID, second.Job.ID} {
 		go func() {
-			if waiter.Wait(t.Context(), id) {
+			if waiter.Wait(t.Context(), id, false) {
 				done <- id
 			}
 		}()
@@ -181,4 +186,34 @@ func TestWaiterTellsWhenAJobIsFinal(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, second.Job.ID, <-done, "a job that is gone is final")
 	require.NotEqual(t, uuid.Nil, *second.Job.ResourceID)
+}
+
+// A job that waits for the client is told of once; who knows that waits for the end.
+func TestWaiterTellsOfAJobThatWaitsForTheClient(t *testing.T) {
+	t.Parallel()
+	b := newBench(t).run()
+	waiter := intake.NewWaiter(b.tenancy, nil)
+	receipt, err := b.writer.Submit(t.Context(), submission(t, "alice", "", 1))
+	require.NoError(t, err)
+	id := receipt.Job.ID
+	for code, told := range map[string]bool{"UNAVAILABLE": false, "PAYMENT_FAILED": true} {
+		_, err = b.login.Exec(t.Context(), `UPDATE river_job SET state = 'scheduled', metadata = metadata || jsonb_build_object('snoozes', 1,
+			'output', jsonb_build_object('code', $2::text, 'error', 'Wait.')) WHERE id = $1`, id, code)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		require.Equal(t, told, waiter.Wait(ctx, id, false), code)
+		cancel()
+		job, err := intake.Find(t.Context(), b.tenancy, "alice", id)
+		require.NoError(t, err)
+		require.Equal(t, code, string(job.Waiting.Code))
+		require.Equal(t, told, job.WaitsForClient() != nil)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	require.False(t, waiter.Wait(ctx, id, true))
+	ended := make(chan bool, 1)
+	go func() { ended <- waiter.Wait(t.Context(), id, true) }()
+	_, err = b.login.Exec(t.Context(), "UPDATE river_job SET state = 'completed', finalized_at = now() WHERE id = $1", id)
+	require.NoError(t, err)
+	require.True(t, <-ended)
 }

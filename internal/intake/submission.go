@@ -77,6 +77,19 @@ func (r *request) scheduledAt() time.Time {
 	return r.ScheduledAt
 }
 
+// farAhead is longer than any deadline is ahead that orders jobs.
+const farAhead = 60 * 24 * time.Hour
+
+// runAt is the time by which River orders the job among those that wait: a
+// deadline as far before the present as keeps the order, so that jobs with one
+// come first; zero means now.
+func (r *request) runAt() time.Time {
+	if at := r.Accepted.Deadline.Add(-farAhead); r.ScheduledAt.IsZero() && !r.Accepted.Deadline.IsZero() && at.Before(r.createdAt) {
+		return at
+	}
+	return r.ScheduledAt
+}
+
 // initialState is the state in which River takes a job in.
 func initialState(created, scheduled time.Time) State {
 	if scheduled.After(created) {

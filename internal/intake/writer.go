@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
@@ -88,7 +89,7 @@ func NewWriter(opts Options) (*Writer, error) {
 		// How often at most a queue's workers are told of new jobs.
 		FetchCooldown: time.Millisecond,
 		Logger:        opts.Logger,
-		Middleware:    riverMiddleware(),
+		Middleware:    []rivertype.Middleware{&assignIDs{now: opts.Now}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake: river client: %w", err)

@@ -72,7 +72,7 @@ func (b *bench) count(table string) (n int) {
 func submission(t *testing.T, tenant, key string, amount int64) intake.Submission {
 	t.Helper()
 	kind := jobs.Find("payment_capture")
-	body, err := json.Marshal(payment.Request{Amount: amount, Currency: "usd", PaymentMethod: "pm_card_visa"})
+	body, err := json.Marshal(payment.Request{Amount: 1000 + amount, Currency: "usd", PaymentMethod: "pm_card_visa"})
 	require.NoError(t, err)
 	accepted, err := kind.Accept(body, jobs.Acceptance{Tenant: tenant, ID: uuid.New(), Now: time.Now()})
 	require.NoError(t, err)
@@ -219,7 +219,9 @@ func (b *bench) enqueued() prometheus.Collector {
 	}, []string{"kind", "queue"}))
 	var already prometheus.AlreadyRegisteredError
 	require.ErrorAs(b.t, err, &already)
-	return already.ExistingCollector
+	counter, ok := already.ExistingCollector.(*prometheus.CounterVec)
+	require.True(b.t, ok)
+	return counter.WithLabelValues("payment_capture", "payments")
 }
 
 func TestSameKeyWithAnotherRequestIsRefusedAndAddsNothing(t *testing.T) {

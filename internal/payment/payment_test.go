@@ -55,7 +55,7 @@ func TestValidateNamesTheFieldThatIsWrong(t *testing.T) {
 	}{
 		"zero":                 {func(r *payment.Request) { r.Amount = 0 }, "amount"},
 		"negative":             {func(r *payment.Request) { r.Amount = -1 }, "amount"},
-		"too much":             {func(r *payment.Request) { r.Amount = payment.MaxAmount + 1 }, "amount"},
+		"too much":             {func(r *payment.Request) { r.Amount = 100_000_000 }, "amount"},
 		"no currency":          {func(r *payment.Request) { r.Currency = "" }, "currency"},
 		"unknown currency":     {func(r *payment.Request) { r.Currency = "abc" }, "currency"},
 		"neither":              {func(r *payment.Request) { r.PaymentMethod = "" }, "payment_method"},
@@ -97,7 +97,11 @@ func TestValidateNamesTheFieldThatIsWrong(t *testing.T) {
 func insert(t *testing.T, db *postgres.Tenancy, payments ...payment.Payment) {
 	t.Helper()
 	require.NoError(t, db.Tx(t.Context(), payments[0].Tenant, func(tx pgx.Tx) error {
-		return payment.InsertMany(t.Context(), tx, payments)
+		jobIDs := make([]int64, len(payments))
+		for i, p := range payments {
+			jobIDs[i] = p.JobID
+		}
+		return payment.InsertMany(t.Context(), tx, payments, jobIDs)
 	}))
 }
 
@@ -141,7 +145,7 @@ func TestSettleIsFinal(t *testing.T) {
 	require.Equal(t, payment.Captured, got.Status)
 	require.EqualValues(t, 1999, got.AmountCaptured)
 	require.Empty(t, got.Failure)
-	require.NoError(t, payment.Begin(t.Context(), worker, got, time.Now()))
+	require.Equal(t, fault.Unavailable, fault.From(payment.Begin(t.Context(), worker, got, 1, time.Now())).Code)
 	again, err := payment.Find(t.Context(), worker, "alice", p.ID)
 	require.NoError(t, err)
 	require.Equal(t, got, again)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
@@ -16,21 +17,28 @@ import (
 
 // columns of one payment, in the order of scan.
 const columns = `id, tenant_id, coalesce(amount, 0), coalesce(currency, ''), coalesce(payment_method, ''),
-	coalesce(payment_intent, ''), coalesce(amount_to_capture, 0), coalesce(customer_email, ''), coalesce(description, ''),
-	items, metadata, created_at, status, coalesce(intent_id, ''), coalesce(amount_captured, 0), failure, gateway_requests, updated_at`
+	coalesce(payment_intent, ''), coalesce(amount_to_capture, 0), capture_before, coalesce(customer_email, ''), coalesce(description, ''),
+	items, metadata, created_at, status, coalesce(job_id, 0), coalesce(intent_id, ''), coalesce(client_secret, ''), expires_at,
+	coalesce(amount_captured, 0), coalesce(amount_refunded, 0), failure, gateway_requests, gateway_log, updated_at`
 
 func scan(row pgx.CollectableRow) (Payment, error) {
 	var p Payment
 	err := row.Scan(&p.ID, &p.Tenant, &p.Amount, &p.Currency, &p.PaymentMethod,
-		&p.PaymentIntent, &p.AmountToCapture, &p.CustomerEmail, &p.Description,
-		&p.Items, &p.Metadata, &p.CreatedAt, &p.Status, &p.IntentID, &p.AmountCaptured, &p.Failure, &p.GatewayRequests, &p.UpdatedAt)
+		&p.PaymentIntent, &p.AmountToCapture, &p.CaptureBefore, &p.CustomerEmail, &p.Description,
+		&p.Items, &p.Metadata, &p.CreatedAt, &p.Status, &p.JobID, &p.IntentID, &p.ClientSecret, &p.ExpiresAt,
+		&p.AmountCaptured, &p.AmountRefunded, &p.Failure, &p.GatewayRequests, &p.GatewayLog, &p.UpdatedAt)
 	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
+	for _, at := range []*time.Time{p.CaptureBefore, p.ExpiresAt} {
+		if at != nil {
+			*at = at.UTC()
+		}
+	}
 	return p, err
 }
 
 // InsertMany writes new payments of one tenant, which tx must have entered, in
-// one statement.
-func InsertMany(ctx context.Context, tx pgx.Tx, payments []Payment) error {
+// one statement, each with the job that carries it.
+func InsertMany(ctx context.Context, tx pgx.Tx, payments []Payment, jobIDs []int64) error {
 	n := len(payments)
 	var (
 		tenants, currencies, methods, intents, emails, descriptions = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -38,6 +46,7 @@ func InsertMany(ctx context.Context, tx pgx.Tx, payments []Payment) error {
 		amounts, toCapture                                          = make([]int64, n), make([]int64, n)
 		items, metadata                                             = make([]*string, n), make([]*string, n)
 		created                                                     = make([]time.Time, n)
+		captureBefore                                               = make([]*time.Time, n)
 	)
 	for i, p := range payments {
 		var err error
@@ -49,17 +58,17 @@ func InsertMany(ctx context.Context, tx pgx.Tx, payments []Payment) error {
 		}
 		tenants[i], ids[i], amounts[i], currencies[i], created[i] = p.Tenant, p.ID, p.Amount, p.Currency, p.CreatedAt
 		methods[i], intents[i], toCapture[i] = p.PaymentMethod, p.PaymentIntent, p.AmountToCapture
-		emails[i], descriptions[i] = p.CustomerEmail, p.Description
+		emails[i], descriptions[i], captureBefore[i] = p.CustomerEmail, p.Description, p.CaptureBefore
 	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO payments (tenant_id, id, amount, currency, payment_method, payment_intent, amount_to_capture,
-			customer_email, description, items, metadata, created_at, updated_at)
+			capture_before, customer_email, description, items, metadata, created_at, updated_at, job_id)
 		SELECT tenant_id, id, nullif(amount, 0), nullif(currency, ''), nullif(method, ''), nullif(intent, ''), nullif(to_capture, 0),
-			nullif(email, ''), nullif(description, ''), items::jsonb, metadata::jsonb, created_at, created_at
+			capture_before, nullif(email, ''), nullif(description, ''), items::jsonb, metadata::jsonb, created_at, created_at, job_id
 		FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-				$8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[])
-			AS row (tenant_id, id, amount, currency, method, intent, to_capture, email, description, items, metadata, created_at)`,
-		tenants, ids, amounts, currencies, methods, intents, toCapture, emails, descriptions, items, metadata, created)
+				$8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bigint[])
+			AS row (tenant_id, id, amount, currency, method, intent, to_capture, email, description, items, metadata, created_at, capture_before, job_id)`,
+		tenants, ids, amounts, currencies, methods, intents, toCapture, emails, descriptions, items, metadata, created, captureBefore, jobIDs)
 	if err != nil {
 		return fmt.Errorf("payment: insert: %w", err)
 	}
@@ -93,32 +102,80 @@ func Find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID
 	return p, postgres.Fault(err)
 }
 
-// Begin records that the gateway is about to be asked (again), with the
-// PaymentIntent once it is known. A final payment is left as it is.
-func Begin(ctx context.Context, db *postgres.Tenancy, p Payment, now time.Time) error {
-	return postgres.Fault(db.Tx(ctx, p.Tenant, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			UPDATE payments SET status = 'processing', intent_id = coalesce(nullif($3, ''), intent_id),
-				gateway_requests = gateway_requests + 1, updated_at = $4
-			WHERE tenant_id = $1 AND id = $2 AND status NOT IN ('captured', 'failed')`,
-			p.Tenant, p.ID, p.IntentID, now)
-		return err
-	}))
+// Filter chooses payments of a list. Zero values do not filter.
+type Filter struct {
+	// Before is the id below which to go on; zero starts with the newest.
+	Before uuid.UUID
+	// Limit is how many to return.
+	Limit int
 }
 
-// Settle writes an outcome in the tenant's transaction tx. A final payment does
-// not change any more: who settles second changes nothing.
-func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, outcome Outcome, now time.Time) error {
+// List reads the tenant's payments, newest first: their ids are UUIDs of
+// version 7, which begin with the time.
+func List(ctx context.Context, db *postgres.Tenancy, tenant string, filter Filter) ([]Payment, error) {
+	var list []Payment
+	err := db.Query(ctx, tenant, func(rows pgx.Rows) error {
+		var err error
+		list, err = pgx.CollectRows(rows, scan)
+		return err
+	}, "SELECT "+columns+` FROM payments
+		WHERE tenant_id = $1 AND ($2::uuid = '00000000-0000-0000-0000-000000000000' OR id < $2)
+		ORDER BY id DESC LIMIT $3`, tenant, filter.Before, filter.Limit)
+	return list, postgres.Fault(err)
+}
+
+// Begin records that the gateway is about to be asked for what may move money:
+// the payment's status, intent and receipt, and how many requests more it counts.
+// The fault is PAYMENT_FAILED when another payment pays through the same intent,
+// and UNAVAILABLE when the payment ended meanwhile: it is left as it is, and the
+// gateway must not be asked.
+func Begin(ctx context.Context, db *postgres.Tenancy, p Payment, asked int, now time.Time) error {
+	log, err := jsonText(p.GatewayLog, len(p.GatewayLog) == 0)
+	if err != nil {
+		return err
+	}
+	err = db.Tx(ctx, p.Tenant, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE payments SET status = $3, intent_id = nullif($4, ''), gateway_log = $5::jsonb,
+				gateway_requests = gateway_requests + $6, updated_at = $7
+			WHERE tenant_id = $1 AND id = $2 AND status = ANY($8)`,
+			p.Tenant, p.ID, p.Status, p.IntentID, log, asked, now, Processing.before())
+		if err == nil && tag.RowsAffected() == 0 {
+			return fault.New(fault.Unavailable, "The payment ended meanwhile; its status says how.")
+		}
+		return err
+	})
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "payments_intent" {
+		return Failure(ReasonGatewayError, "Another payment captures this PaymentIntent already.").Because(err)
+	}
+	return postgres.Fault(err)
+}
+
+// Settle writes an outcome in the tenant's transaction tx. The payment's states
+// only lead onwards: an outcome that comes too late changes nothing. A failed
+// capture gives the client's intent free for another payment.
+func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outcome, now time.Time) error {
 	var failure *string
-	if outcome.Failure != nil {
-		text := outcome.Failure.Error()
+	if o.Failure != nil {
+		text := o.Failure.Error()
 		failure = &text
 	}
-	_, err := tx.Exec(ctx, `
-		UPDATE payments SET status = $3, intent_id = coalesce(nullif($4, ''), intent_id),
-			amount_captured = nullif($5::bigint, 0), failure = $6::jsonb, updated_at = $7
-		WHERE tenant_id = $1 AND id = $2 AND status NOT IN ('captured', 'failed')`,
-		tenant, id, outcome.Status, outcome.IntentID, outcome.AmountCaptured, failure, now)
+	log, err := jsonText(o.Log, len(o.Log) == 0)
+	if err != nil {
+		return err
+	}
+	var expires *time.Time
+	if !o.ExpiresAt.IsZero() {
+		expires = &o.ExpiresAt
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE payments SET status = $3,
+			intent_id = CASE WHEN $3 = 'failed' AND payment_intent IS NOT NULL THEN NULL ELSE coalesce(nullif($4, ''), intent_id) END,
+			client_secret = nullif($5, ''), amount_captured = nullif($6::bigint, 0), amount_refunded = nullif(greatest(amount_refunded, $7::bigint), 0),
+			expires_at = coalesce($8, expires_at), failure = $9::jsonb, gateway_log = coalesce($10::jsonb, gateway_log),
+			gateway_requests = gateway_requests + $11, updated_at = $12
+		WHERE tenant_id = $1 AND id = $2 AND status = ANY($13)`,
+		tenant, id, o.Status, o.IntentID, o.ClientSecret, o.AmountCaptured, o.AmountRefunded, expires, failure, log, o.Asked, now, o.Status.before())
 	if err != nil {
 		return fmt.Errorf("payment: settle: %w", err)
 	}
@@ -126,13 +183,36 @@ func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, outcome
 }
 
 // Cancel ends a payment that no worker has begun, in the tenant's transaction tx.
+// The fault is CONFLICT when one has.
 func Cancel(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error {
 	failure := fault.New(fault.JobCancelled, "The payment was cancelled before it began.").Error()
-	_, err := tx.Exec(ctx, `
+	tag, err := tx.Exec(ctx, `
 		UPDATE payments SET status = 'failed', failure = $3::jsonb, updated_at = $4
 		WHERE tenant_id = $1 AND id = $2 AND status = 'pending'`, tenant, id, failure, now)
 	if err != nil {
 		return fmt.Errorf("payment: cancel: %w", err)
 	}
+	if tag.RowsAffected() == 0 {
+		return fault.New(fault.Conflict, "The payment has begun at the gateway, so that it cannot be cancelled any more.")
+	}
 	return nil
+}
+
+// Reference names a payment of a tenant.
+type Reference struct {
+	Tenant string
+	ID     uuid.UUID
+}
+
+// Abandoned lists payments of all tenants, at most n and the oldest first, that
+// are not final, have not changed since a time, and whose job has ended or is
+// gone. db acts as the worker.
+func Abandoned(ctx context.Context, db *postgres.Tenancy, since time.Time, n int) ([]Reference, error) {
+	var list []Reference
+	err := db.Query(ctx, "", func(rows pgx.Rows) error {
+		var err error
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Reference])
+		return err
+	}, "SELECT tenant_id, id FROM millrace_abandoned_payments($1, $2)", since, n)
+	return list, postgres.Fault(err)
 }

@@ -43,6 +43,8 @@ func seed(t *testing.T, pool *pgxpool.Pool, tenant string, job int64) {
 			VALUES ($1, ` + fmt.Sprint(job) + `, 'r', '\x00', 'payment_capture', 'payments', 1, 1, now(), now())`,
 		`INSERT INTO payments (tenant_id, id, amount, currency, payment_method, created_at, updated_at)
 			VALUES ($1, gen_random_uuid(), 100, 'usd', 'pm_card_visa', now(), now())`,
+		`INSERT INTO payment_events (tenant_id, payment_id, event_id, type, created_at, received_at)
+			VALUES ($1, gen_random_uuid(), 'evt_1', 'charge.refunded', now(), now())`,
 		`INSERT INTO river_job (id, kind, args, max_attempts, metadata) VALUES (` + fmt.Sprint(job) + `, 'payment_capture', '{}', 1, jsonb_build_object('tenant_id', $1::text))`,
 	} {
 		_, err := pool.Exec(t.Context(), sql, tenant)

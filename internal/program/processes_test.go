@@ -48,6 +48,7 @@ func TestProcesses(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 
 	t.Run("intake and two workers against one Postgres", func(t *testing.T) { t.Parallel(); tour(t, dir) })
+	t.Run("the customer authenticates and is refunded", func(t *testing.T) { t.Parallel(); customer(t, dir) })
 	t.Run("a missing variable is one line that names it", func(t *testing.T) { t.Parallel(); missing(t, dir) })
 	t.Run("a port in use is one line that names it", func(t *testing.T) { t.Parallel(); portInUse(t, dir) })
 }

@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/paymentintent"
 
 	"millrace/internal/fault"
 	"millrace/internal/payment"
+	"millrace/internal/provider"
 )
 
 // Options configures New.
@@ -25,13 +27,18 @@ type Options struct {
 	// Timeout bounds one request to Stripe. Default 10 s: with one SDK retry a
 	// call stays well within the job's timeout.
 	Timeout time.Duration
+	// Pause is how long Stripe is left alone when it does not answer. Default 10 s.
+	Pause time.Duration
 	// Transport makes the requests; default http.DefaultTransport.
 	Transport http.RoundTripper
+	// Metrics registers the metrics. Required.
+	Metrics prometheus.Registerer
 }
 
 // Gateway implements payment.Gateway.
 type Gateway struct {
-	intents paymentintent.Client
+	intents  paymentintent.Client
+	provider *provider.Provider
 }
 
 var _ payment.Gateway = (*Gateway)(nil)
@@ -39,14 +46,22 @@ var _ payment.Gateway = (*Gateway)(nil)
 // New returns a gateway with a Stripe backend of its own: stripe-go's package
 // variables stay untouched.
 func New(opts Options) (*Gateway, error) {
-	if opts.Key == "" {
-		return nil, errors.New("stripepay: a secret key is required")
+	if opts.Key == "" || opts.Metrics == nil {
+		return nil, errors.New("stripepay: a secret key and Metrics are required")
 	}
 	if opts.Timeout == 0 {
 		opts.Timeout = 10 * time.Second
 	}
 	if opts.Transport == nil {
 		opts.Transport = http.DefaultTransport
+	}
+	var operations []string
+	for _, operation := range payment.Operations() {
+		operations = append(operations, string(operation))
+	}
+	stripeAPI, err := provider.New(provider.Options{Name: "stripe", Operations: operations, Down: down, Pause: opts.Pause, Metrics: opts.Metrics})
+	if err != nil {
+		return nil, err
 	}
 	config := &stripe.BackendConfig{
 		HTTPClient: &http.Client{Timeout: opts.Timeout, Transport: opts.Transport},
@@ -60,7 +75,7 @@ func New(opts Options) (*Gateway, error) {
 		config.URL = new(opts.BaseURL)
 	}
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, config)
-	return &Gateway{intents: paymentintent.Client{B: backend, Key: opts.Key}}, nil
+	return &Gateway{intents: paymentintent.Client{B: backend, Key: opts.Key}, provider: stripeAPI}, nil
 }
 
 // Create implements payment.Gateway.
@@ -86,20 +101,24 @@ func (g *Gateway) Create(ctx context.Context, p payment.Payment) (payment.Intent
 		params.AddMetadata(key, value)
 	}
 	params.AddMetadata(payment.MetadataID, p.ID.String())
-	return intent(g.intents.New(keyed(ctx, params, p, "create")))
+	keyed(ctx, params, p, payment.OpCreate)
+	return g.ask(payment.OpCreate, p.ID.String(), func() (*stripe.PaymentIntent, error) { return g.intents.New(params) })
 }
 
 // Find implements payment.Gateway.
 func (g *Gateway) Find(ctx context.Context, intentID string) (payment.Intent, error) {
 	params := &stripe.PaymentIntentParams{}
 	params.Context = ctx
-	return intent(g.intents.Get(intentID, params))
+	params.AddExpand("latest_charge") // refunds, disputes, expiry
+	return g.ask(payment.OpRead, intentID, func() (*stripe.PaymentIntent, error) { return g.intents.Get(intentID, params) })
 }
 
 // Confirm implements payment.Gateway.
 func (g *Gateway) Confirm(ctx context.Context, p payment.Payment) (payment.Intent, error) {
-	params := &stripe.PaymentIntentConfirmParams{}
-	return intent(g.intents.Confirm(p.IntentID, keyed(ctx, params, p, "confirm")))
+	// A refusal takes the payment method off the intent, so it is named each time.
+	params := &stripe.PaymentIntentConfirmParams{PaymentMethod: new(p.PaymentMethod)}
+	keyed(ctx, params, p, payment.OpConfirm)
+	return g.ask(payment.OpConfirm, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Confirm(p.IntentID, params) })
 }
 
 // Capture implements payment.Gateway.
@@ -108,35 +127,100 @@ func (g *Gateway) Capture(ctx context.Context, p payment.Payment) (payment.Inten
 	if p.AmountToCapture > 0 {
 		params.AmountToCapture = new(p.AmountToCapture)
 	}
-	return intent(g.intents.Capture(p.IntentID, keyed(ctx, params, p, "capture")))
+	keyed(ctx, params, p, payment.OpCapture)
+	return g.ask(payment.OpCapture, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Capture(p.IntentID, params) })
 }
 
-// keyed sets the context and the idempotency key, which names the payment and
-// the step: every attempt of a payment sends the same one.
-func keyed[P interface {
+// Cancel implements payment.Gateway.
+func (g *Gateway) Cancel(ctx context.Context, p payment.Payment) (payment.Intent, error) {
+	params := &stripe.PaymentIntentCancelParams{
+		CancellationReason: stripe.String(string(stripe.PaymentIntentCancellationReasonAbandoned)),
+	}
+	keyed(ctx, params, p, payment.OpCancel)
+	return g.ask(payment.OpCancel, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Cancel(p.IntentID, params) })
+}
+
+// keyed sets the context and the payment's idempotency key.
+func keyed(ctx context.Context, params interface {
 	SetIdempotencyKey(key string)
 	GetParams() *stripe.Params
-}](ctx context.Context, params P, p payment.Payment, step string) P {
+}, p payment.Payment, operation payment.Operation,
+) {
 	params.GetParams().Context = ctx
-	params.SetIdempotencyKey("millrace:" + p.ID.String() + ":" + step)
-	return params
+	params.SetIdempotencyKey(p.IdempotencyKey(operation))
 }
 
-func intent(answer *stripe.PaymentIntent, err error) (payment.Intent, error) {
-	if err != nil {
-		return payment.Intent{}, classify(err)
+// ask makes one call, unless Stripe does not answer at present.
+func (g *Gateway) ask(operation payment.Operation, of string, call func() (*stripe.PaymentIntent, error)) (payment.Intent, error) {
+	var answer *stripe.PaymentIntent
+	err := g.provider.Do(string(operation), of, func() (err error) {
+		answer, err = call()
+		return err
+	})
+	var open *provider.Open
+	switch {
+	case errors.As(err, &open):
+		return payment.Intent{}, fault.New(fault.Unavailable, "The payment gateway does not answer at present; the payment goes on by itself when it does.").
+			With("reason", string(payment.ReasonGatewayError)).After(open.For).Because(errors.Join(payment.ErrNotAsked, err))
+	case err != nil:
+		return payment.Intent{}, classify(&payment.Refusal{Answer: refusal(err), Err: err})
 	}
+	return intent(answer), nil
+}
+
+func intent(answer *stripe.PaymentIntent) payment.Intent {
 	result := payment.Intent{
 		ID:             answer.ID,
 		Status:         payment.IntentStatus(answer.Status),
 		Amount:         answer.Amount,
 		AmountReceived: answer.AmountReceived,
 		Currency:       string(answer.Currency),
+		CreatedAt:      time.Unix(answer.Created, 0),
+		ClientSecret:   answer.ClientSecret,
+		// Newer API versions call it expired, which stripe-go v76 has no name for.
+		Lapsed: answer.CancellationReason == stripe.PaymentIntentCancellationReasonAutomatic || answer.CancellationReason == "expired",
+		Answer: payment.Answer{Code: string(answer.Status)},
+	}
+	if answer.LastResponse != nil {
+		result.HTTPStatus, result.RequestID, result.Replayed = responded(answer.LastResponse)
+	}
+	if charge := answer.LatestCharge; charge != nil {
+		result.Disputed = charge.Disputed
+		// What a partial capture released is booked as refunded too.
+		result.AmountRefunded = max(0, charge.AmountRefunded-(charge.Amount-charge.AmountCaptured))
+		if details := charge.PaymentMethodDetails; details != nil && details.Card != nil && details.Card.CaptureBefore > 0 {
+			result.CaptureBefore = time.Unix(details.Card.CaptureBefore, 0)
+		}
 	}
 	if answer.LastPaymentError != nil {
 		result.Decline = decline(answer.LastPaymentError)
 	}
-	return result, nil
+	return result
+}
+
+// refusal reads what Stripe answered, if it did.
+func refusal(err error) (a payment.Answer) {
+	var answer *stripe.Error
+	if !errors.As(err, &answer) {
+		return a
+	}
+	a.HTTPStatus, a.RequestID = answer.HTTPStatusCode, answer.RequestID
+	if answer.LastResponse != nil {
+		_, _, a.Replayed = responded(answer.LastResponse)
+	}
+	switch {
+	case answer.DeclineCode != "":
+		a.Code = string(answer.DeclineCode)
+	case answer.Code != "":
+		a.Code = string(answer.Code)
+	default:
+		a.Code = string(answer.Type)
+	}
+	return a
+}
+
+func responded(r *stripe.APIResponse) (status int, requestID string, replayed bool) {
+	return r.StatusCode, r.RequestID, r.Header.Get("Idempotent-Replayed") == "true"
 }
 
 // retryAfter reads Stripe's Retry-After, in seconds; fallback when it has none.
@@ -147,8 +231,4 @@ func retryAfter(err *stripe.Error, fallback time.Duration) time.Duration {
 		}
 	}
 	return fallback
-}
-
-func failed(reason, message string) *fault.Fault {
-	return fault.New(fault.PaymentFailed, message).With("reason", reason)
 }

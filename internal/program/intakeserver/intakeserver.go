@@ -1,6 +1,7 @@
 // Package intakeserver is the intake program: the HTTP API over one writer.
 //
 //	request ──► api ──► intake.Writer ──► Postgres (ledger, domain rows, jobs)
+//	Stripe  ──► api ──► stripehook (is it Stripe's?) ──► intake.Writer
 //	scrape  ──► metrics listener
 package intakeserver
 
@@ -8,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -16,12 +18,16 @@ import (
 	"millrace/internal/intake"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
+	"millrace/internal/stripehook"
 	"millrace/internal/telemetry"
 )
 
 // Options configures Run.
 type Options struct {
 	DatabaseURL telemetry.Secret
+	// StripeWebhookSecret is what Stripe signs its events with; without it they
+	// are refused.
+	StripeWebhookSecret telemetry.Secret
 	// Listener takes the API's connections. Run closes it.
 	Listener net.Listener
 	Logger   *slog.Logger
@@ -47,10 +53,16 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	server, err := api.New(api.Options{ //nolint:contextcheck // handlers use the context of their request
+	options := api.Options{
 		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
-	})
+	}
+	if opts.StripeWebhookSecret != "" {
+		if options.StripeEvents, err = stripehook.New(opts.StripeWebhookSecret.Reveal(), time.Now); err != nil {
+			return err
+		}
+	}
+	server, err := api.New(options) //nolint:contextcheck // handlers use the context of their request
 	if err != nil {
 		return err
 	}

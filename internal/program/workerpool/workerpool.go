@@ -42,7 +42,7 @@ func Run(ctx context.Context, opts Options) error {
 	defer pool.Close()
 	telemetry.MustRegisterPool(opts.Registry, "worker", pool)
 
-	gateway, err := stripepay.New(stripepay.Options{Key: opts.Stripe.Key.Reveal(), BaseURL: opts.Stripe.APIBase})
+	gateway, err := stripepay.New(stripepay.Options{Key: opts.Stripe.Key.Reveal(), BaseURL: opts.Stripe.APIBase, Metrics: opts.Registry})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,26 @@
+package jobs
+
+import (
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Periodic lists the jobs that the workers enqueue by themselves. Only River's
+// leader does so, and no second one of a kind while the first is not done.
+func Periodic() []*river.PeriodicJob {
+	var periodic []*river.PeriodicJob
+	for _, kind := range Catalog() {
+		if kind.Every == 0 {
+			continue
+		}
+		periodic = append(periodic, river.NewPeriodicJob(river.PeriodicInterval(kind.Every), func() (river.JobArgs, *river.InsertOpts) {
+			opts := kind.InsertOpts(Metadata{})
+			opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+				rivertype.JobStateRunning, rivertype.JobStateScheduled,
+			}}
+			return kind.periodic, opts
+		}, &river.PeriodicJobOpts{ID: kind.Name, RunOnStart: true}))
+	}
+	return periodic
+}
