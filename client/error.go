@@ -50,7 +50,8 @@ func Codes() []Code {
 	}
 }
 
-// Error is an answer that is an error, or a job's failure.
+// Error is an answer that is an error, a job's failure, or that a payment waits
+// for its customer (see SubmitPayment).
 type Error struct {
 	// Status is the HTTP status; 0 when the error comes from Job.Err.
 	Status int
@@ -66,6 +67,7 @@ type Error struct {
 	RetryAfter time.Duration
 	// JobID is set when the request was accepted and its job has failed: the
 	// error is the job's outcome, and repeating the request does not change it.
+	// With the reason ACTION_REQUIRED the job may go on (see SubmitPayment).
 	JobID string
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"time"
 
 	"millrace/client"
@@ -50,6 +51,48 @@ func Example() {
 	// job 17 completed
 }
 
+// The bank asks the customer to authenticate a payment (3-D Secure): the app
+// hands the payment's client secret to Stripe.js in the customer's browser, and
+// the job goes on when the customer is done.
+func ExampleClient_PaymentOfJob() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	millrace, stop := standInWithABankThatAsks()
+	defer stop()
+
+	c, err := client.New(millrace, "mrk_example", client.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = c.SubmitPayment(ctx, client.PaymentRequest{
+		Amount: 1999, Currency: "usd", PaymentMethod: "pm_card_threeDSecure2Required",
+	}, client.SubmitOptions{IdempotencyKey: "order-4712", Wait: 10 * time.Second})
+	failed, ok := errors.AsType[*client.Error](err)
+	if !ok || failed.JobID == "" || failed.Details["reason"] != client.ReasonActionRequired {
+		fmt.Println(err) // nil when the payment is captured already
+		return
+	}
+	payment, err := c.PaymentOfJob(ctx, failed.JobID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if payment.Status == client.PaymentRequiresAction { // else the customer was faster
+		fmt.Println("for stripe.handleNextAction in the browser:", payment.ClientSecret)
+	}
+
+	job, err := c.WaitJob(ctx, failed.JobID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("job", job.ID, job.State)
+	// Output:
+	// for stripe.handleNextAction in the browser: pi_1_secret_2
+	// job 18 completed
+}
+
 // standIn answers as Millrace does.
 func standIn() (url string, stop func()) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,5 +103,27 @@ func standIn() (url string, stop func()) {
 		}
 		_, _ = io.WriteString(w, job("17", "completed"))
 	}))
+	return server.URL, server.Close
+}
+
+// standInWithABankThatAsks answers as Millrace does, with a customer who
+// authenticates once the secret has been read.
+func standInWithABankThatAsks() (url string, stop func()) {
+	var authenticated atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/payments", answer(http.StatusPaymentRequired, actionRequired,
+		"Location", "/v1/jobs/18", "Preference-Applied", "wait=10"))
+	mux.HandleFunc("GET /v1/jobs/18", func(w http.ResponseWriter, _ *http.Request) {
+		state := "scheduled"
+		if authenticated.Load() {
+			state = "completed"
+		}
+		_, _ = io.WriteString(w, jobOf("18", state, "p-1"))
+	})
+	mux.HandleFunc("GET /v1/payments/p-1", func(w http.ResponseWriter, _ *http.Request) {
+		authenticated.Store(true)
+		_, _ = io.WriteString(w, paymentText("p-1", "requires_action", `"client_secret":"pi_1_secret_2"`))
+	})
+	server := httptest.NewServer(mux)
 	return server.URL, server.Close
 }

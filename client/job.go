@@ -55,6 +55,9 @@ type Job struct {
 	Result json.RawMessage `json:"result,omitempty"`
 	// Failure is why the job ended without success; nil otherwise.
 	Failure *Failure `json:"error,omitempty"`
+	// Waiting is what a job that was put off waits for: a provider, or, with the
+	// code PAYMENT_FAILED and the reason ACTION_REQUIRED, the customer; else nil.
+	Waiting *Failure `json:"waiting,omitempty"`
 	// Why says in words what the job is waiting for.
 	Why string `json:"why,omitempty"`
 	// Links are paths on the server: self, and the domain row under its name.

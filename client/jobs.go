@@ -4,8 +4,6 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"net/url"
-	"strconv"
 )
 
 // JobsFilter chooses jobs of a list. Zero values do not filter.
@@ -28,22 +26,7 @@ type JobsPage struct {
 
 // Jobs reads a page of the key's tenant's jobs, newest first.
 func (c *Client) Jobs(ctx context.Context, filter JobsFilter) (*JobsPage, error) {
-	query := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	set("kind", filter.Kind)
-	set("state", string(filter.State))
-	set("page_token", filter.PageToken)
-	if filter.Limit != 0 {
-		query.Set("limit", strconv.Itoa(filter.Limit))
-	}
-	path := jobsPath
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
+	path := pagePath(jobsPath, filter.Limit, filter.PageToken, map[string]string{"kind": filter.Kind, "state": string(filter.State)})
 	var page JobsPage
 	if err := c.call(ctx, request{method: http.MethodGet, path: path}, &page); err != nil {
 		return nil, err
@@ -54,22 +37,13 @@ func (c *Client) Jobs(ctx context.Context, filter JobsFilter) (*JobsPage, error)
 // AllJobs yields the jobs of all pages from the filter's on, reading a page
 // when it is needed. An error ends it.
 func (c *Client) AllJobs(ctx context.Context, filter JobsFilter) iter.Seq2[*Job, error] {
-	return func(yield func(*Job, error) bool) {
-		for {
-			page, err := c.Jobs(ctx, filter)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, job := range page.Jobs {
-				if !yield(job, nil) {
-					return
-				}
-			}
-			if page.NextPageToken == "" {
-				return
-			}
-			filter.PageToken = page.NextPageToken
+	return pages(filter.PageToken, func(token string) ([]*Job, string, error) {
+		at := filter
+		at.PageToken = token
+		page, err := c.Jobs(ctx, at)
+		if err != nil {
+			return nil, "", err
 		}
-	}
+		return page.Jobs, page.NextPageToken, nil
+	})
 }

@@ -36,6 +36,20 @@ func TestAllJobsReadsPageByPage(t *testing.T) {
 	require.Equal(t, "/v1/jobs?kind=k&page_token=next", s.received()[1].uri)
 }
 
+func TestAllJobsStartsAgainWithEachRange(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, answer(http.StatusOK, `{"jobs":[`+job("2", "completed")+`],"next_page_token":"next"}`),
+		answer(http.StatusOK, `{"jobs":[`+job("1", "completed")+`]}`))
+	c, _ := newClient(t, s.URL, client.Options{})
+	all := c.AllJobs(t.Context(), client.JobsFilter{PageToken: "first"})
+	for range 2 {
+		for _, err := range all {
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, "/v1/jobs?page_token=first", s.received()[2].uri)
+}
+
 func TestAllJobsEndsWithAnError(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, failure(403, "TENANT_ACCESS_DENIED"))

@@ -21,15 +21,16 @@ type SubmitOptions struct {
 	// SubmitPayment and Submit do not know each other's. Default: a new one
 	// for this call, which covers the client's own repetitions only.
 	IdempotencyKey string
-	// ScheduledAt is when the job may run at the earliest, within a year from
-	// now. Zero is at once.
+	// ScheduledAt is when the job may run at the earliest, within ten years
+	// from now. Zero is at once.
 	ScheduledAt time.Time
 	// Priority is from 1 (first) to 4 within the queue. 0 means 1.
 	Priority int
 	// Wait is how long to wait for the outcome, in whole seconds rounded up, at
-	// most 30 s. A job that failed meanwhile is then an *Error with JobID set; one
-	// that is not done is a Submission whose Job.Done is false, for which WaitJob
-	// goes on waiting. Zero does not wait.
+	// most 30 s. A job that failed meanwhile is then an *Error with JobID set, and
+	// so is a payment that its customer must authenticate (see SubmitPayment); any
+	// other that is not done is a Submission whose Job.Done is false, for which
+	// WaitJob goes on waiting. Zero does not wait.
 	Wait time.Duration
 }
 

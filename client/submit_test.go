@@ -71,15 +71,3 @@ func TestSubmitRefusesWhatCannotBeSent(t *testing.T) {
 	_, err = c.Submit(t.Context(), "x", nil, client.SubmitOptions{})
 	require.ErrorContains(t, err, "names no job")
 }
-
-func TestPayment(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, answer(http.StatusOK, `{"id":"p","status":"failed","failure":{"code":"PAYMENT_FAILED","error":"Declined.",
-		"details":{"reason":"DECLINED"}},"gateway_requests":1,"created_at":"2030-01-31T09:30:00Z","updated_at":"2030-01-31T09:30:00Z"}`))
-	c, _ := newClient(t, s.URL, client.Options{})
-	got, err := c.Payment(t.Context(), "a/b")
-	require.NoError(t, err)
-	require.Equal(t, client.PaymentFailed, got.Status)
-	require.Equal(t, "DECLINED", got.Failure.Details["reason"])
-	require.Equal(t, "/v1/payments/a%2Fb", s.one(t).uri)
-}

@@ -12,7 +12,9 @@ const watchInterval = time.Second
 
 // WaitJob waits until a job is done, and returns it: completed, cancelled or
 // discarded, which Job.Err tells apart. It waits as long as that takes; bound it
-// with ctx, whose end is the error then.
+// with ctx, whose end is the error then. The job of a payment that its customer
+// must authenticate is not done before that, which takes up to a day; it is asked
+// for about once a second meanwhile.
 func (c *Client) WaitJob(ctx context.Context, id string) (*Job, error) {
 	for {
 		job, rest, err := c.poll(ctx, id, maxWait)
@@ -54,7 +56,8 @@ func (c *Client) WatchJob(ctx context.Context, id string) iter.Seq2[*Job, error]
 
 // poll reads a job once it is done or the wait is over. rest is how long to
 // leave the server alone before the next poll: nothing when it waited, but a
-// server that is shutting down answers at once.
+// server that is shutting down answers at once, and so does any for a job that
+// waits for a customer.
 func (c *Client) poll(ctx context.Context, id string, wait time.Duration) (job *Job, rest time.Duration, err error) {
 	path, err := jobPath(id)
 	if err != nil {

@@ -42,6 +42,24 @@ func TestWaitJobLeavesADrainingServerAlone(t *testing.T) {
 	require.LessOrEqual(t, paused.list[0], 2*time.Second)
 }
 
+// While a payment waits for its customer every wait is answered at once, and
+// that may go on for a day.
+func TestWaitJobPausesWhileACustomerIsAsked(t *testing.T) {
+	t.Parallel()
+	waits := answer(http.StatusOK, job("1", "scheduled"), "Retry-After", "1", "Preference-Applied", "wait=30")
+	silent := answer(http.StatusOK, job("1", "scheduled")) // about the time, too
+	s := newServer(t, waits, waits, silent, silent, answer(http.StatusOK, job("1", "completed")))
+	c, paused := newClient(t, s.URL, client.Options{})
+	got, err := c.WaitJob(t.Context(), "1")
+	require.NoError(t, err)
+	require.Equal(t, client.Completed, got.State)
+	require.Len(t, paused.list, 4, "one between any two requests")
+	for _, d := range paused.list {
+		require.Greater(t, d, time.Second/2)
+		require.LessOrEqual(t, d, time.Second)
+	}
+}
+
 func TestWaitJobEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
