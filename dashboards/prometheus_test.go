@@ -38,6 +38,7 @@ import (
 	"millrace/internal/program/workerpool"
 	"millrace/internal/sandbox"
 	"millrace/internal/telemetry"
+	"millrace/jobs"
 )
 
 func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
@@ -61,6 +62,10 @@ func must(title string) (label string, values []string) {
 		return "outcome", []string{"snoozed"}
 	case "Requests by status":
 		return "status", []string{"202", "401"}
+	case "Provider calls":
+		return "outcome", []string{"ok", "refused", "down"}
+	case "Provider events":
+		return "outcome", []string{"taken", "refused"}
 	case "Connections in use", "Waits for a connection":
 		return "pool", []string{"intake", "worker"}
 	}
@@ -78,7 +83,7 @@ func TestEveryQueryIsAnswered(t *testing.T) {
 		answer, err := server.query(t.Context(), `count(millrace_jobs_finished_total{outcome="discarded"} == 0)`)
 		require.NoError(c, err)
 		require.NotEmpty(c, answer)
-		require.InDelta(c, 2, answer[0].value, 0, "both workers are scraped")
+		require.InDelta(c, 2*len(jobs.Catalog()), answer[0].value, 0, "both workers are scraped")
 	}, patience, often)
 	p.work()
 

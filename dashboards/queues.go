@@ -44,6 +44,7 @@ func queues() dashboard {
 			{"Is work flowing?", flowPanels()},
 			{"What fails?", failurePanels()},
 			{"How long does it take?", timePanels()},
+			{"Providers (all queues)", providerPanels()},
 			{"Intake (all queues)", intakePanels()},
 			{"Database connections (all queues)", poolPanels()},
 		},
@@ -259,6 +260,42 @@ func intakePanels() []panel {
 			view: lines, unit: perMinute, width: 8, height: 8,
 			queries: []query{{"refused", `60 * sum(rate(millrace_intake_refused_total[$__rate_interval]))`}},
 			steps:   []step{{1, red}},
+		},
+	}
+}
+
+func providerPanels() []panel {
+	return []panel{
+		{
+			title: "Provider calls",
+			description: "Calls a second by provider and outcome: ok, refused (it said no: a decline is normal), down (no answer, or an error of its own), " +
+				"open (not called, because it is down). If down grows, look at the provider's status page; nothing is lost, and work goes on by itself.",
+			view: lines, unit: perSecond, width: 6, height: 8,
+			queries: []query{{"{{provider}} {{outcome}}", `sum by (provider, outcome) (rate(millrace_provider_calls_total[$__rate_interval]))`}},
+			looks:   []look{{series: "/ down$/", color: red}, {series: "/ open$/", color: orange}, {series: "/ ok$/", color: green}},
+		},
+		{
+			title: "Time a provider takes",
+			description: "From a call to its answer, retries of the provider's SDK included. It is most of a job's run time. " +
+				"Near the job's timeout, attempts are cut off: see the provider's status page.",
+			view: lines, unit: seconds, width: 6, height: 8,
+			queries: quantiles("provider", "{{provider}}", "millrace_provider_call_seconds_bucket"),
+		},
+		{
+			title: "Providers left alone",
+			description: "How many worker processes leave a provider alone because it does not answer. Their jobs wait without spending attempts, say so in their why, " +
+				"and go on by themselves. Above 0 for long: the provider is down, or the worker cannot reach it.",
+			view: lines, unit: count, width: 6, height: 8,
+			queries: []query{{"{{provider}}", `sum by (provider) (millrace_provider_open)`}},
+			steps:   []step{{1, red}},
+		},
+		{
+			title: "Provider events",
+			description: "Events a minute that providers sent, by outcome: taken, repeated, ignored (about nothing of ours), refused (not signed as they should be). " +
+				"Many refused ones: the signing secret is wrong, a clock is off, or somebody tries. None at all while payments flow: the provider does not know our address.",
+			view: lines, unit: perMinute, width: 6, height: 8,
+			queries: []query{{"{{provider}} {{outcome}}", `60 * sum by (provider, outcome) (rate(millrace_provider_events_total[$__rate_interval]))`}},
+			looks:   []look{{series: "/ refused$/", color: red}},
 		},
 	}
 }
