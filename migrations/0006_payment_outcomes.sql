@@ -14,7 +14,8 @@ ALTER TABLE payments
     ADD COLUMN gateway_log      jsonb,
     ADD COLUMN expires_at       timestamptz,
     ADD COLUMN amount_refunded  bigint,
-    -- For the customer's browser, while the payment waits for the customer.
+    -- For the customer's browser; kept from when the payment waited for the
+    -- customer until it is final.
     ADD COLUMN client_secret    text,
     DROP CONSTRAINT payments_status_check,
     -- Not validated: the old rows' states are among the new ones, and reading
@@ -47,6 +48,7 @@ GRANT EXECUTE ON FUNCTION millrace_payments_of_intent(text) TO millrace_intake;
 
 -- Payments of all tenants that nobody works on: not final, untouched since a
 -- time, and their job has ended or is gone. Reads what is in flight, by index.
+-- Of a payment without job_id nobody knows.
 -- +goose StatementBegin
 CREATE FUNCTION millrace_abandoned_payments(untouched_since timestamptz, at_most integer)
 RETURNS TABLE (tenant_id text, id uuid)
@@ -57,7 +59,7 @@ AS $$
     FROM public.payments AS p
     LEFT JOIN public.river_job AS job ON job.id = p.job_id
     WHERE p.status IN ('pending', 'processing', 'requires_action') AND p.updated_at < untouched_since
-        AND (job.id IS NULL OR job.finalized_at IS NOT NULL)
+        AND p.job_id IS NOT NULL AND (job.id IS NULL OR job.finalized_at IS NOT NULL)
     ORDER BY p.updated_at
     LIMIT at_most
 $$;

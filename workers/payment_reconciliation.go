@@ -86,8 +86,12 @@ func (s *Set) reconcile(ctx context.Context, reference payment.Reference) error 
 		}
 		return nil
 	})
-	if open != nil {
-		return open
+	if open == nil {
+		return postgres.Fault(err)
 	}
-	return postgres.Fault(err)
+	if fault.From(open).Code == fault.Conflict {
+		s.logger.ErrorContext(ctx, "workers: a payment that has failed was charged; a person has to give it back",
+			slog.String("paymentId", reference.ID.String()), slog.String("tenantId", reference.Tenant))
+	}
+	return open
 }

@@ -253,7 +253,7 @@ func (a *attempt) declines() (n int) {
 // again reports whether the payment method is tried again after a refusal. Once
 // the customer has taken over, that is for the customer to do.
 func (a *attempt) again(f *fault.Fault) bool {
-	return f.RetryAfter > 0 && a.p.Status != RequiresAction && a.declines() < maxDeclines
+	return f.RetryAfter > 0 && !a.p.handedOut && a.declines() < maxDeclines
 }
 
 // conclude is the one place where what the gateway said becomes an outcome.
@@ -300,7 +300,7 @@ func (a *attempt) refused(ctx context.Context, f *fault.Fault) (Outcome, error) 
 		again.Details = f.Details
 		// Three tries within about five times the wait.
 		return a.open(Processing), again.After(f.RetryAfter << (2 * max(a.declines()-1, 0)))
-	case a.p.Status == RequiresAction && a.intent.Status != IntentCanceled:
+	case a.p.handedOut && a.intent.Status != IntentCanceled:
 		// The customer's browser could still pay through it.
 		return a.close(ctx, f)
 	default:
@@ -361,9 +361,6 @@ func (a *attempt) open(status Status) Outcome {
 		Status: status, IntentID: a.p.IntentID, Currency: a.intent.Currency,
 		Amount: a.intent.Amount, AmountCaptured: a.intent.AmountReceived, AmountRefunded: a.intent.AmountRefunded,
 		ExpiresAt: a.intent.CaptureBefore, Log: a.p.GatewayLog, Asked: a.asked, JobID: a.p.JobID,
-	}
-	if status == RequiresAction {
-		o.ClientSecret = a.p.ClientSecret
 	}
 	if a.p.capturesAuthorised() && !a.claimed {
 		o.IntentID = ""

@@ -96,3 +96,25 @@ func TestTheCustomerKeepsTheSecretWhileTheGatewayIsOut(t *testing.T) {
 	require.Equal(t, payment.Captured, got.Status)
 	require.Empty(t, got.ClientSecret)
 }
+
+// The secret that the browser got may pay until the intent ends, also after the
+// payment went on to be processed.
+func TestAPaymentThatFailsAfterItsSecretWasGivenIsClosed(t *testing.T) {
+	t.Parallel()
+	l := newTill(t)
+	p := l.accept("alice", charge(func(r *payment.Request) { r.PaymentMethod = "pm_card_threeDSecure2Required" }))
+	got, err := l.capture(p)
+	require.Error(t, err)
+	secret := got.ClientSecret
+	// The bank takes its time, and then declines.
+	got = l.settle(got, payment.Outcome{Status: payment.Processing, IntentID: got.IntentID})
+	require.Empty(t, got.ClientSecret)
+	_, err = l.box.Authenticate(got.IntentID, false)
+	require.NoError(t, err)
+	got, err = l.capture(got)
+	require.NoError(t, err)
+	require.Equal(t, payment.Failed, got.Status)
+	_, err = l.box.ConfirmAsCustomer(got.IntentID, secret, "pm_card_visa")
+	require.Error(t, err, "nobody can pay for what has failed")
+	require.Empty(t, l.box.Charges())
+}

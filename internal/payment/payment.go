@@ -204,6 +204,9 @@ type Payment struct {
 	GatewayLog      Log       `json:"gateway_log,omitzero" doc:"What the gateway was asked and what it answered, oldest first: the newest 100, and of reads that kept getting the same answer the first and the last."`
 	CreatedAt       time.Time `json:"created_at"`
 	UpdatedAt       time.Time `json:"updated_at"`
+
+	// handedOut says that the customer's browser may have the client secret.
+	handedOut bool
 }
 
 // LogValue implements slog.LogValuer.

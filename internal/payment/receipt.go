@@ -43,13 +43,15 @@ const maxLog = 100
 type Log []Call
 
 // add appends a call. Of reads that keep getting the same answer the first and
-// the newest are kept; of more than maxLog calls, the newest.
+// the newest are kept; of more than maxLog calls, the newest and those whose keys
+// are spent, by which the next key is found.
 func (l Log) add(call Call) Log {
 	if n := len(l); n >= 2 && call.Operation == OpRead && call.same(l[n-1]) && call.same(l[n-2]) {
 		l = l[:n-1]
 	}
 	if len(l) >= maxLog {
-		l = l[1:]
+		oldest := max(0, slices.IndexFunc(l, func(c Call) bool { return !c.Spent }))
+		l = slices.Delete(slices.Clone(l), oldest, oldest+1)
 	}
 	return append(slices.Clip(l), call)
 }

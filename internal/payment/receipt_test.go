@@ -81,6 +81,18 @@ func TestAReceiptIsBounded(t *testing.T) {
 	}
 }
 
+func TestAFullReceiptKeepsWhichKeysAreSpent(t *testing.T) {
+	t.Parallel()
+	p := payment.New("alice", uuid.New(), charge(nil), time.Now())
+	log := payment.Log{{Operation: payment.OpCreate}, {Operation: payment.OpConfirm, Spent: true}}
+	for range 250 {
+		log = log.Add(payment.Call{Operation: payment.OpConfirm})
+	}
+	require.Len(t, log, payment.MaxLog)
+	p.GatewayLog = log
+	require.Equal(t, "millrace:"+p.ID.String()+":confirm:2", p.IdempotencyKey(payment.OpConfirm))
+}
+
 func TestAddLeavesTheReceiptThatItWasGiven(t *testing.T) {
 	t.Parallel()
 	log := slices.Grow(said(nil, payment.OpRead, "x", "x"), 10)

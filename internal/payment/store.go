@@ -28,6 +28,9 @@ func scan(row pgx.CollectableRow) (Payment, error) {
 		&p.Items, &p.Metadata, &p.CreatedAt, &p.Status, &p.JobID, &p.IntentID, &p.ClientSecret, &p.ExpiresAt,
 		&p.AmountCaptured, &p.AmountRefunded, &p.Failure, &p.GatewayRequests, &p.GatewayLog, &p.UpdatedAt)
 	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
+	if p.handedOut = p.ClientSecret != ""; p.Status != RequiresAction {
+		p.ClientSecret = ""
+	}
 	for _, at := range []*time.Time{p.CaptureBefore, p.ExpiresAt} {
 		if at != nil {
 			*at = at.UTC()
@@ -171,11 +174,11 @@ func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outco
 	_, err = tx.Exec(ctx, `
 		UPDATE payments SET status = $3,
 			intent_id = CASE WHEN $3 = 'failed' AND payment_intent IS NOT NULL THEN NULL ELSE coalesce(nullif($4, ''), intent_id) END,
-			client_secret = nullif($5, ''), amount_captured = nullif($6::bigint, 0), amount_refunded = nullif(greatest(amount_refunded, $7::bigint), 0),
+			client_secret = CASE WHEN $14 THEN NULL ELSE coalesce(nullif($5, ''), client_secret) END, amount_captured = nullif($6::bigint, 0), amount_refunded = nullif(greatest(amount_refunded, $7::bigint), 0),
 			expires_at = coalesce($8, expires_at), failure = $9::jsonb, gateway_log = coalesce($10::jsonb, gateway_log),
 			gateway_requests = gateway_requests + $11, updated_at = $12
 		WHERE tenant_id = $1 AND id = $2 AND status = ANY($13)`,
-		tenant, id, o.Status, o.IntentID, o.ClientSecret, o.AmountCaptured, o.AmountRefunded, expires, failure, log, o.Asked, now, o.Status.before())
+		tenant, id, o.Status, o.IntentID, o.ClientSecret, o.AmountCaptured, o.AmountRefunded, expires, failure, log, o.Asked, now, o.Status.before(), o.Status.Final())
 	if err != nil {
 		return fmt.Errorf("payment: settle: %w", err)
 	}

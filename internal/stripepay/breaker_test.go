@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -144,7 +145,8 @@ func TestRefusalsAreAnswers(t *testing.T) {
 func TestWhoGivesUpSaysNothingOfTheGateway(t *testing.T) {
 	t.Parallel()
 	_, url := newSandbox(t)
-	gateway := connect(t, url, pausing(time.Hour))
+	metrics := prometheus.NewRegistry()
+	gateway := connect(t, url, pausing(time.Hour), func(o *stripepay.Options) { o.Metrics = metrics })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 25 {
@@ -154,4 +156,17 @@ func TestWhoGivesUpSaysNothingOfTheGateway(t *testing.T) {
 	}
 	_, err := gateway.Create(t.Context(), newPayment("pm_card_visa"))
 	require.NoError(t, err)
+
+	families, err := metrics.Gather()
+	require.NoError(t, err)
+	calls := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() == "millrace_provider_calls_total" {
+			for _, metric := range family.GetMetric() { // labels are sorted: operation, outcome, provider
+				calls[metric.GetLabel()[1].GetValue()] += metric.GetCounter().GetValue()
+			}
+		}
+	}
+	require.InDelta(t, 1, calls["ok"], 0)
+	require.InDelta(t, 0, calls["down"], 0, "nor to whoever looks at the metrics")
 }

@@ -19,7 +19,7 @@ const tryAgain = time.Second
 // reference, "Errors" and "Error codes"):
 //
 //	nothing, or half an answer     UNAVAILABLE: unknown; the intent is read first
-//	409, 5xx, api_error            UNAVAILABLE
+//	409, 424, 5xx, api_error       UNAVAILABLE
 //	429, lock and key conflicts    UNAVAILABLE with RetryAfter: wait, it costs nothing
 //	401, 403                       UNAVAILABLE with RetryAfter: our key is at fault
 //	the intent is elsewhere        ErrUnexpectedState: look first
@@ -49,7 +49,8 @@ func classify(err error) error {
 		return decline(answer).Because(err)
 	case answer.HTTPStatusCode == http.StatusTooManyRequests:
 		return unavailable(err).After(retryAfter(answer, 2*time.Second))
-	case answer.HTTPStatusCode == http.StatusConflict, answer.HTTPStatusCode >= http.StatusInternalServerError, answer.Type == stripe.ErrorTypeAPI:
+	case answer.HTTPStatusCode == http.StatusConflict, answer.HTTPStatusCode == http.StatusFailedDependency,
+		answer.HTTPStatusCode >= http.StatusInternalServerError, answer.Type == stripe.ErrorTypeAPI:
 		return unavailable(err)
 	case answer.HTTPStatusCode == http.StatusUnauthorized, answer.HTTPStatusCode == http.StatusForbidden:
 		return unavailable(err).After(time.Minute)

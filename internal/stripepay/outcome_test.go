@@ -124,6 +124,8 @@ func TestEveryAnswerHasItsOutcome(t *testing.T) {
 		"429 rate_limit, before":      {says(429, invalidRequest, "rate_limit", "", retryAfter, "-5"), unknown(2*time.Second, 429, "rate_limit")},
 		"429 without a code":          {says(429, apiError, "", ""), unknown(2*time.Second, 429, "api_error")},
 		"409 idempotency_key_in_use":  {says(409, idempotency, "idempotency_key_in_use", ""), unknown(time.Second, 409, "idempotency_key_in_use")},
+		"424":                         {says(424, invalidRequest, "", ""), unknown(0, 424, invalidRequest)},
+		"429 rate_limit, for a day":   {says(429, invalidRequest, "rate_limit", "", retryAfter, "86400"), unknown(5*time.Minute, 429, "rate_limit")},
 		"409":                         {says(409, invalidRequest, "", ""), unknown(0, 409, invalidRequest)},
 		"500":                         {says(500, apiError, "", ""), unknown(0, 500, apiError)},
 		"500 that is kept":            {says(500, apiError, "", "", replayed, "true"), unknown(0, 500, apiError).replayed()},

@@ -223,11 +223,14 @@ func responded(r *stripe.APIResponse) (status int, requestID string, replayed bo
 	return r.StatusCode, r.RequestID, r.Header.Get("Idempotent-Replayed") == "true"
 }
 
+// maxRetryAfter bounds how long a payment is put off because Stripe says so.
+const maxRetryAfter = 5 * time.Minute
+
 // retryAfter reads Stripe's Retry-After, in seconds; fallback when it has none.
 func retryAfter(err *stripe.Error, fallback time.Duration) time.Duration {
 	if err.LastResponse != nil {
 		if seconds, parseErr := strconv.Atoi(err.LastResponse.Header.Get("Retry-After")); parseErr == nil && seconds > 0 {
-			return time.Duration(seconds) * time.Second
+			return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 		}
 	}
 	return fallback
