@@ -79,7 +79,9 @@ func requireNoZeroField(t *testing.T, sample any) {
 	t.Helper()
 	value := reflect.ValueOf(sample)
 	for _, field := range reflect.VisibleFields(value.Type()) {
-		require.False(t, value.FieldByIndex(field.Index).IsZero(), "%s.%s", value.Type(), field.Name)
+		if field.IsExported() {
+			require.False(t, value.FieldByIndex(field.Index).IsZero(), "%s.%s", value.Type(), field.Name)
+		}
 	}
 }
 

@@ -52,8 +52,10 @@ func (s *Set) settle(ctx context.Context, tenant string, id uuid.UUID, outcome p
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	return postgres.Fault(s.db.Tx(ctx, tenant, func(tx pgx.Tx) error {
-		if err := payment.Settle(ctx, tx, tenant, id, outcome, s.now()); err != nil {
-			return err
+		if !outcome.Known {
+			if err := payment.Settle(ctx, tx, tenant, id, outcome, s.now()); err != nil {
+				return err
+			}
 		}
 		return also(ctx, tx)
 	}))

@@ -373,7 +373,7 @@ func (a *attempt) captured() Outcome {
 	switch {
 	case a.intent.AmountRefunded > 0 && a.intent.AmountRefunded >= a.intent.AmountReceived:
 		status = Refunded
-	case a.intent.Disputed:
+	case a.intent.Disputed, a.p.Status == Disputed:
 		status = Disputed
 	}
 	return a.open(status)

@@ -254,13 +254,15 @@ type Outcome struct {
 	Asked int
 	// JobID is the job that carries the payment.
 	JobID int64
+	// Known says that the payment is final in this very way: nothing is to be settled.
+	Known bool
 }
 
 // outcome returns what has become of a final payment.
 func (p Payment) outcome() Outcome {
 	outcome := Outcome{
 		Status: p.Status, IntentID: p.IntentID, Amount: p.Amount, Currency: p.Currency,
-		AmountCaptured: p.AmountCaptured, AmountRefunded: p.AmountRefunded, Log: p.GatewayLog, JobID: p.JobID,
+		AmountCaptured: p.AmountCaptured, AmountRefunded: p.AmountRefunded, Log: p.GatewayLog, JobID: p.JobID, Known: true,
 	}
 	if p.Status == Failed {
 		outcome.Failure, _ = fault.Parse(string(p.Failure))

@@ -132,14 +132,9 @@ func TestSettleIsFinal(t *testing.T) {
 	p := payment.New("alice", uuid.New(), charge(nil), time.Now())
 	insert(t, db.Tenancy(t, postgres.Intake), p)
 	worker := db.Tenancy(t, postgres.Worker)
-	settle := func(o payment.Outcome) {
-		require.NoError(t, worker.Tx(t.Context(), "alice", func(tx pgx.Tx) error {
-			return payment.Settle(t.Context(), tx, "alice", p.ID, o, time.Now())
-		}))
-	}
-	settle(payment.Outcome{Status: payment.RequiresAction, IntentID: "pi_1", Failure: fault.New(fault.PaymentFailed, "Authenticate.")})
-	settle(payment.Outcome{Status: payment.Captured, IntentID: "pi_1", AmountCaptured: 1999})
-	settle(payment.Outcome{Status: payment.Failed, Failure: fault.New(fault.PaymentFailed, "Too late.")})
+	require.True(t, settle(t, worker, p, payment.Outcome{Status: payment.RequiresAction, IntentID: "pi_1"}))
+	require.True(t, settle(t, worker, p, payment.Outcome{Status: payment.Captured, IntentID: "pi_1", AmountCaptured: 1999}))
+	require.False(t, settle(t, worker, p, payment.Outcome{Status: payment.Failed, Failure: fault.New(fault.PaymentFailed, "Too late.")}))
 	got, err := payment.Find(t.Context(), worker, "alice", p.ID)
 	require.NoError(t, err)
 	require.Equal(t, payment.Captured, got.Status)

@@ -144,7 +144,7 @@ func Begin(ctx context.Context, db *postgres.Tenancy, p Payment, asked int, now 
 			WHERE tenant_id = $1 AND id = $2 AND status = ANY($8)`,
 			p.Tenant, p.ID, p.Status, p.IntentID, log, asked, now, Processing.before())
 		if err == nil && tag.RowsAffected() == 0 {
-			return fault.New(fault.Unavailable, "The payment ended meanwhile; its status says how.")
+			return ended()
 		}
 		return err
 	})
@@ -154,9 +154,14 @@ func Begin(ctx context.Context, db *postgres.Tenancy, p Payment, asked int, now 
 	return postgres.Fault(err)
 }
 
+func ended() *fault.Fault {
+	return fault.New(fault.Unavailable, "The payment ended meanwhile; its status says how.")
+}
+
 // Settle writes an outcome in the tenant's transaction tx. The payment's states
-// only lead onwards: an outcome that comes too late changes nothing. A failed
-// capture gives the client's intent free for another payment.
+// only lead onwards: an outcome that comes too late changes nothing, and a final
+// one that contradicts how the payment ended meanwhile is an UNAVAILABLE fault. A
+// failed capture gives the client's intent free for another payment.
 func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outcome, now time.Time) error {
 	var failure *string
 	if o.Failure != nil {
@@ -171,7 +176,7 @@ func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outco
 	if !o.ExpiresAt.IsZero() {
 		expires = &o.ExpiresAt
 	}
-	_, err = tx.Exec(ctx, `
+	tag, err := tx.Exec(ctx, `
 		UPDATE payments SET status = $3,
 			intent_id = CASE WHEN $3 = 'failed' AND payment_intent IS NOT NULL THEN NULL ELSE coalesce(nullif($4, ''), intent_id) END,
 			client_secret = CASE WHEN $14 THEN NULL ELSE coalesce(nullif($5, ''), client_secret) END, amount_captured = nullif($6::bigint, 0), amount_refunded = nullif(greatest(amount_refunded, $7::bigint), 0),
@@ -181,6 +186,9 @@ func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outco
 		tenant, id, o.Status, o.IntentID, o.ClientSecret, o.AmountCaptured, o.AmountRefunded, expires, failure, log, o.Asked, now, o.Status.before(), o.Status.Final())
 	if err != nil {
 		return fmt.Errorf("payment: settle: %w", err)
+	}
+	if tag.RowsAffected() == 0 && o.Status.Final() {
+		return ended()
 	}
 	return nil
 }

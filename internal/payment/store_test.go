@@ -185,7 +185,7 @@ func TestAnOutcomeStaysWithItsTenant(t *testing.T) {
 	theirs := p
 	theirs.Tenant = "mallory"
 	settle(t, l.worker, theirs, payment.Outcome{Status: payment.Captured})
-	require.NoError(t, l.worker.Tx(t.Context(), "mallory", func(tx pgx.Tx) error {
+	require.Error(t, l.worker.Tx(t.Context(), "mallory", func(tx pgx.Tx) error {
 		return payment.Settle(t.Context(), tx, "alice", p.ID, payment.Outcome{Status: payment.Captured}, time.Now())
 	}))
 	require.Equal(t, p, l.find(p))
