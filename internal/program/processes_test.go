@@ -3,6 +3,7 @@ package program_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -90,6 +91,8 @@ func tour(t *testing.T, dir string) {
 	}
 	require.Len(t, stripe.Charges(), 21)
 
+	sameKey(t, app, url, key.Reveal(), stripe)
+
 	// One worker less, and work goes on; then everything stops in good order.
 	require.Equal(t, 0, first.terminate())
 	require.Equal(t, client.PaymentCaptured, pay(20*time.Second).Payment.Status)
@@ -101,6 +104,45 @@ func tour(t *testing.T, dir string) {
 			require.True(t, strings.HasPrefix(line, `{"timestamp":`), "one JSON object a line: %s", line)
 		}
 	}
+}
+
+// sameKey submits one payment 50 times at once: 50 equal answers, one charge.
+func sameKey(t *testing.T, app *client.Client, url, key string, stripe *sandbox.Stripe) {
+	t.Helper()
+	before := len(stripe.Charges())
+	answers := make([]string, 50)
+	var clients sync.WaitGroup
+	for i := range answers {
+		clients.Go(func() {
+			body := strings.NewReader(`{"amount":4200,"currency":"usd","payment_method":"pm_card_visa"}`)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/payments", body)
+			if err != nil {
+				return
+			}
+			request.Header.Set("Authorization", "Bearer "+key)
+			request.Header.Set("Content-Type", "application/json")
+			request.Header.Set("Idempotency-Key", "all-at-once")
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return
+			}
+			defer func() { _ = response.Body.Close() }()
+			text, _ := io.ReadAll(response.Body)
+			answers[i] = fmt.Sprint(response.StatusCode, " ", string(text))
+		})
+	}
+	clients.Wait()
+	for _, answer := range answers {
+		require.Equal(t, answers[0], answer)
+	}
+	var accepted struct{ Job struct{ ID string } }
+	status, text, _ := strings.Cut(answers[0], " ")
+	require.Equal(t, "202", status)
+	require.NoError(t, json.Unmarshal([]byte(text), &accepted))
+	job, err := app.WaitJob(t.Context(), accepted.Job.ID)
+	require.NoError(t, err)
+	require.Equal(t, client.Completed, job.State)
+	require.Len(t, stripe.Charges(), before+1)
 }
 
 func missing(t *testing.T, dir string) {
