@@ -26,6 +26,7 @@ const (
 	RequestTimeout        Code = "REQUEST_TIMEOUT"
 	PayloadTooLarge       Code = "PAYLOAD_TOO_LARGE"
 	UnsupportedMediaType  Code = "UNSUPPORTED_MEDIA_TYPE"
+	SlotUnavailable       Code = "SLOT_UNAVAILABLE"
 	IdempotencyInProgress Code = "IDEMPOTENCY_IN_PROGRESS"
 	Conflict              Code = "CONFLICT"
 	JobCancelled          Code = "JOB_CANCELLED"
@@ -39,7 +40,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		InvalidInput, IdempotencyMismatch, AuthRequired, PaymentFailed, TenantAccessDenied, NotFound, MethodNotAllowed,
-		RequestTimeout, PayloadTooLarge, UnsupportedMediaType, IdempotencyInProgress, Conflict, JobCancelled,
+		RequestTimeout, PayloadTooLarge, UnsupportedMediaType, SlotUnavailable, IdempotencyInProgress, Conflict, JobCancelled,
 		RateLimitExceeded, Unknown, DBError, Unavailable,
 	}
 }

@@ -107,5 +107,8 @@ func Unreachable(err error) bool {
 		}
 		return pgErr.Code == "25006" // read_only_sql_transaction: a standby, until failover ends
 	}
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		return f.Code == fault.Unavailable
+	}
 	return !errors.Is(err, pgx.ErrNoRows)
 }

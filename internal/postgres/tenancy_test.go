@@ -45,6 +45,14 @@ func seed(t *testing.T, pool *pgxpool.Pool, tenant string, job int64) {
 			VALUES ($1, gen_random_uuid(), 100, 'usd', 'pm_card_visa', now(), now())`,
 		`INSERT INTO payment_events (tenant_id, payment_id, event_id, type, created_at, received_at)
 			VALUES ($1, gen_random_uuid(), 'evt_1', 'charge.refunded', now(), now())`,
+		`INSERT INTO calendars (tenant_id, resource, timezone, hours, slot_minutes, buffer_minutes, days_ahead, reminder_minutes, business_name, business_color, created_at, updated_at)
+			VALUES ($1, 'default', 'UTC', '{}', 30, 0, 60, 0, $1, '#1a6b54', now(), now())`,
+		`INSERT INTO bookings (tenant_id, id, slot_id, name, email, timezone, resource, starts_at, ends_at, busy_until, created_at, updated_at)
+			VALUES ($1, gen_random_uuid(), 's', 'n', 'e', 'UTC', 'default', now(), now() + interval '1 h', now() + interval '1 h', now(), now())`,
+		`INSERT INTO booking_ticks (tenant_id, resource, tick, booking_id) VALUES ($1, 'default', '2026-11-24T10:00Z', gen_random_uuid())`,
+		`INSERT INTO booking_mails (tenant_id, booking_id, message, provider_id, status, updated_at)
+			VALUES ($1, gen_random_uuid(), 'confirmation', 'mail_1', 'sent', now())`,
+		`INSERT INTO suppressed_addresses (tenant_id, address_hash, reason, created_at) VALUES ($1, decode(repeat('00', 32), 'hex'), 'bounced', now())`,
 		`INSERT INTO river_job (id, kind, args, max_attempts, metadata) VALUES (` + fmt.Sprint(job) + `, 'payment_capture', '{}', 1, jsonb_build_object('tenant_id', $1::text))`,
 	} {
 		_, err := pool.Exec(t.Context(), sql, tenant)
