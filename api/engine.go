@@ -161,12 +161,13 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Name: "millrace_http_requests_in_flight", Help: "Requests being answered.",
 		}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "millrace_provider_events_total", ConstLabels: prometheus.Labels{"provider": "stripe"},
+			Name: "millrace_provider_events_total",
 			Help: "Events that a provider sent, by outcome: taken, repeated, ignored (about nothing of ours), refused (not signed as it should be).",
-		}, []string{"outcome"}),
+		}, []string{"provider", "outcome"}),
 	}
 	for _, outcome := range []string{"taken", "repeated", "ignored", "refused"} {
-		m.events.WithLabelValues(outcome)
+		m.events.WithLabelValues("stripe", outcome)
+		m.events.WithLabelValues("resend", outcome)
 	}
 	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.events} {
 		if err := registry.Register(collector); err != nil {

@@ -58,7 +58,7 @@ func status(code fault.Code) int {
 		return http.StatusRequestEntityTooLarge
 	case fault.UnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
-	case fault.IdempotencyInProgress, fault.Conflict, fault.JobCancelled:
+	case fault.SlotUnavailable, fault.IdempotencyInProgress, fault.Conflict, fault.JobCancelled:
 		return http.StatusConflict
 	case fault.RateLimitExceeded:
 		return http.StatusTooManyRequests

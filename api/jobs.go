@@ -272,9 +272,3 @@ func pageStart(token string) (int64, error) {
 	}
 	return 0, badPageToken()
 }
-
-func badPageToken() error {
-	var fields fault.Fields
-	fields.Add("page_token", "must be the next_page_token of a page")
-	return fields.Err()
-}

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -31,11 +29,6 @@ func (s *Server) getPayment(ctx context.Context, in *paymentInput) (*paymentOutp
 	return &paymentOutput{Body: p}, nil
 }
 
-type paymentsInput struct {
-	Limit     int    `query:"limit" doc:"How many to return." minimum:"1" maximum:"100" default:"20"`
-	PageToken string `query:"page_token" doc:"next_page_token of the page before." maxLength:"64"`
-}
-
 type paymentsOutput struct {
 	Body struct {
 		Payments      []payment.Payment `json:"payments"`
@@ -43,27 +36,16 @@ type paymentsOutput struct {
 	}
 }
 
-func (s *Server) listPayments(ctx context.Context, in *paymentsInput) (*paymentsOutput, error) {
-	const prefix = "payment:"
-	filter := payment.Filter{Limit: in.Limit + 1}
-	if in.PageToken != "" {
-		text, err := base64.RawURLEncoding.DecodeString(in.PageToken)
-		id, ours := strings.CutPrefix(string(text), prefix)
-		before, ok := newUUID(id)
-		if err != nil || !ours || !ok || before == uuid.Nil {
-			return nil, badPageToken()
-		}
-		filter.Before = before
+func (s *Server) listPayments(ctx context.Context, in *pageInput) (*paymentsOutput, error) {
+	before, err := in.before("payment")
+	if err != nil {
+		return nil, err
 	}
-	list, err := payment.List(ctx, s.opts.DB, principal(ctx).Tenant, filter)
+	list, err := payment.List(ctx, s.opts.DB, principal(ctx).Tenant, payment.Filter{Before: before, Limit: in.Limit + 1})
 	if err != nil {
 		return nil, err
 	}
 	out := &paymentsOutput{}
-	if len(list) > in.Limit {
-		list = list[:in.Limit]
-		out.Body.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(prefix + list[in.Limit-1].ID.String()))
-	}
-	out.Body.Payments = append([]payment.Payment{}, list...)
+	out.Body.Payments, out.Body.NextPageToken = page(list, in.Limit, "payment", func(p payment.Payment) uuid.UUID { return p.ID })
 	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"millrace/internal/booking"
 	"millrace/jobs"
 )
 
@@ -23,6 +24,10 @@ func openAPI(version string) huma.Config {
 	config.CreateHooks = nil
 	config.Tags = []*huma.Tag{
 		{Name: "payments", Description: "Charges and captures."},
+		{Name: "calendar", Description: "When a tenant can be booked."},
+		{Name: "slots", Description: "What is free."},
+		{Name: "bookings", Description: "Appointments, and the mails about them."},
+		{Name: "callbacks", Description: "What providers tell by themselves; signed."},
 		{Name: "jobs", Description: "The state of everything that was submitted."},
 		{Name: "server", Description: "Liveness and readiness."},
 	}
@@ -48,6 +53,11 @@ func answerSchema(op *huma.Operation, answer *huma.Schema) {
 	}
 	op.Errors = append(op.Errors, http.StatusPaymentRequired, http.StatusConflict, http.StatusRequestEntityTooLarge,
 		http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
+}
+
+// calendarSchema describes the body of PUT /v1/calendar, which huma hands on raw.
+func calendarSchema(registry huma.Registry) *huma.Schema {
+	return huma.SchemaFromType(registry, reflect.TypeFor[booking.Calendar]())
 }
 
 func optionsSchema(registry huma.Registry) *huma.Schema {

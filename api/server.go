@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"millrace/internal/apikey"
+	"millrace/internal/booking"
 	"millrace/internal/intake"
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
@@ -31,6 +32,8 @@ type Options struct {
 	// StripeEvents verifies what POST /webhooks/stripe is sent; without it the
 	// route refuses everything.
 	StripeEvents StripeEvents
+	// ResendEvents does the same for POST /webhooks/resend.
+	ResendEvents ResendEvents
 	// Logger is required.
 	Logger *slog.Logger
 	// Metrics registers the metrics. Required.
@@ -47,6 +50,12 @@ type Options struct {
 // when the delivery is not Stripe's.
 type StripeEvents interface {
 	Verify(payload []byte, signature string) (payment.Event, error)
+}
+
+// ResendEvents reads a delivery of Resend's. The error is an INVALID_INPUT fault
+// when the delivery is not Resend's.
+type ResendEvents interface {
+	Verify(payload []byte, header http.Header) (booking.MailEvent, error)
 }
 
 // Server answers the HTTP API.
@@ -100,6 +109,14 @@ func (s *Server) routes(api huma.API) {
 	s.submission(api, "/v1/payments", s.kinds["payment_capture"])
 	register(s, api, get("/v1/payments", "List payments, newest first"), apikey.JobsRead, s.listPayments)
 	register(s, api, get("/v1/payments/{id}", "Read a payment"), apikey.JobsRead, s.getPayment)
+	s.submission(api, "/v1/bookings", s.kinds["booking_confirmation_email"])
+	register(s, api, get("/v1/bookings", "List bookings, newest first"), apikey.JobsRead, s.listBookings)
+	register(s, api, get("/v1/bookings/{id}", "Read a booking"), apikey.JobsRead, s.getBooking)
+	register(s, api, operation(http.MethodDelete, "/v1/bookings/{id}", "Cancel a booking"), apikey.JobsWrite, s.cancelBooking)
+	register(s, api, get("/v1/slots", "List the free slots of a day"), apikey.JobsRead, s.listSlots)
+	register(s, api, get("/v1/calendar", "Read a calendar"), apikey.JobsRead, s.getCalendar)
+	register(s, api, operation(http.MethodPut, "/v1/calendar", "Replace a calendar"), apikey.JobsWrite, s.putCalendar)
+	api.OpenAPI().Paths["/v1/calendar"].Put.RequestBody.Content["application/json"].Schema = calendarSchema(api.OpenAPI().Components.Schemas)
 	s.submissionOfAnyKind(api)
 	register(s, api, get("/v1/jobs", "List jobs, newest first"), apikey.JobsRead, s.listJobs)
 	register(s, api, get("/v1/jobs/{id}", "Read a job, or wait for it"), apikey.JobsRead, s.getJob)
@@ -107,6 +124,7 @@ func (s *Server) routes(api huma.API) {
 	register(s, api, post("/v1/jobs/{id}/retry", "Run a job that was given up once more"), apikey.JobsWrite, s.retryJob)
 	// Callbacks of providers.
 	open(s, api, callback("/webhooks/stripe", "Take in an event of Stripe's"), s.stripeEvent)
+	open(s, api, callback("/webhooks/resend", "Take in an event of Resend's"), s.resendEvent)
 	// The server itself.
 	open(s, api, get("/healthz", "Is the process alive?"), s.health)
 	open(s, api, get("/readyz", "Can it serve?"), s.ready)

@@ -17,7 +17,7 @@ type stripeEventInput struct {
 	RawBody   []byte `contentType:"application/json"`
 }
 
-type stripeEventOutput struct {
+type eventOutput struct {
 	Body struct {
 		Received bool `json:"received"`
 	}
@@ -27,9 +27,9 @@ type stripeEventOutput struct {
 // look: it is recorded, and the payment's job, or another one in its place, asks
 // Stripe. So events that come twice, late or out of order do no harm, and 200
 // means that the look is as durable as any job.
-func (s *Server) stripeEvent(ctx context.Context, in *stripeEventInput) (*stripeEventOutput, error) {
+func (s *Server) stripeEvent(ctx context.Context, in *stripeEventInput) (*eventOutput, error) {
 	if s.opts.StripeEvents == nil {
-		s.metrics.events.WithLabelValues("refused").Inc()
+		s.metrics.events.WithLabelValues("stripe", "refused").Inc()
 		return nil, fault.New(fault.Unavailable, "This server takes no events of Stripe: its operator has to set STRIPE_WEBHOOK_SECRET.")
 	}
 	if len(in.RawBody) > maxBody {
@@ -37,13 +37,13 @@ func (s *Server) stripeEvent(ctx context.Context, in *stripeEventInput) (*stripe
 	}
 	event, err := s.opts.StripeEvents.Verify(in.RawBody, in.Signature)
 	if err != nil {
-		s.metrics.events.WithLabelValues("refused").Inc()
+		s.metrics.events.WithLabelValues("stripe", "refused").Inc()
 		return nil, err
 	}
-	out := &stripeEventOutput{}
+	out := &eventOutput{}
 	out.Body.Received = true
 	if !event.Known() || event.IntentID == "" {
-		s.metrics.events.WithLabelValues("ignored").Inc()
+		s.metrics.events.WithLabelValues("stripe", "ignored").Inc()
 		return out, nil
 	}
 	payments, err := payment.OfIntent(ctx, s.opts.DB, event.IntentID)
@@ -62,7 +62,7 @@ func (s *Server) stripeEvent(ctx context.Context, in *stripeEventInput) (*stripe
 				slog.String("type", event.Type), slog.String("paymentId", p.ID.String()), slog.String("tenantId", p.Tenant))
 		}
 	}
-	s.metrics.events.WithLabelValues(outcome).Inc()
+	s.metrics.events.WithLabelValues("stripe", outcome).Inc()
 	return out, nil
 }
 

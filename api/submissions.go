@@ -152,14 +152,14 @@ func (s *Server) submit(
 		Tenant: tenant, Route: route, Key: in.IdempotencyKey, Kind: kind, Accepted: accepted, RequestID: requestID(ctx),
 	}
 	options.apply(&submission, now)
-	receipt, err := s.opts.Writer.Submit(ctx, submission)
+	receipt, err := s.commit(ctx, &submission)
 	if err != nil {
 		return nil, err
 	}
 	if wait > 0 {
 		return s.answerOutcome(ctx, kind, receipt, wait)
 	}
-	resource := accepted.Resource
+	resource := submission.Accepted.Resource
 	if receipt.Replayed && receipt.Job.ResourceID != nil {
 		now, err := kind.Find(ctx, s.opts.DB, tenant, *receipt.Job.ResourceID)
 		if err != nil {
@@ -168,6 +168,23 @@ func (s *Server) submit(
 		resource = kind.Original(now)
 	}
 	return s.answer(http.StatusAccepted, kind, receipt, resource)
+}
+
+// commit completes a submission by what the database knows, and commits it. One
+// that was committed before is answered for, even where it would be refused now:
+// its slot is taken, by itself.
+func (s *Server) commit(ctx context.Context, submission *intake.Submission) (intake.Receipt, error) {
+	accepted, err := submission.Kind.Complete(ctx, s.opts.DB, submission.Tenant, submission.Accepted)
+	if err == nil {
+		submission.Accepted = accepted
+		return s.opts.Writer.Submit(ctx, *submission)
+	}
+	if submission.Key != "" {
+		if receipt, found, replayErr := s.opts.Writer.Replay(ctx, *submission); found || replayErr != nil {
+			return receipt, replayErr
+		}
+	}
+	return intake.Receipt{}, err
 }
 
 // answer renders a submission with its job and domain row.

@@ -37,7 +37,10 @@ func metrics(t *testing.T) map[string][]string {
 	require.NoError(t, intakeserver.Run(ended, intakeserver.Options{DatabaseURL: nowhere, Listener: listener, Logger: logger, Registry: intake}))
 
 	worker := telemetry.NewRegistry("test")
-	require.NoError(t, workerpool.Run(ended, workerpool.Options{DatabaseURL: nowhere, Stripe: config.Stripe{Key: "sk_test_x"}, Logger: logger, Registry: worker}),
+	require.NoError(t, workerpool.Run(ended, workerpool.Options{
+		DatabaseURL: nowhere, Stripe: config.Stripe{Key: "sk_test_x"},
+		Resend: config.Resend{ResendKey: "re_x", EmailFrom: "bookings@acme.example"}, Logger: logger, Registry: worker,
+	}),
 		"a worker that is stopped before it could begin ends in good order")
 
 	found := map[string][]string{}

@@ -196,7 +196,8 @@ func newPlant(t *testing.T) *plant {
 		registry := p.measured("worker")
 		start(t, func(ctx context.Context) error {
 			return workerpool.Run(ctx, workerpool.Options{
-				DatabaseURL: database, Stripe: config.Stripe{Key: "sk_test_x", APIBase: gateway.URL}, Logger: dbtest.Logger(t), Registry: registry,
+				DatabaseURL: database, Stripe: config.Stripe{Key: "sk_test_x", APIBase: gateway.URL},
+				Resend: config.Resend{ResendKey: "re_x", ResendBase: gateway.URL, EmailFrom: "bookings@acme.example"}, Logger: dbtest.Logger(t), Registry: registry,
 			})
 		})
 	}

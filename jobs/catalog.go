@@ -11,6 +11,9 @@ import (
 type Handlers interface {
 	PaymentCapture(ctx context.Context, job *river.Job[PaymentCaptureArgs]) (result any, err error)
 	PaymentReconciliation(ctx context.Context, job *river.Job[PaymentReconciliationArgs]) (result any, err error)
+	BookingConfirmationEmail(ctx context.Context, job *river.Job[BookingConfirmationEmailArgs]) (result any, err error)
+	BookingCancellationEmail(ctx context.Context, job *river.Job[BookingCancellationEmailArgs]) (result any, err error)
+	BookingReminderEmail(ctx context.Context, job *river.Job[BookingReminderEmailArgs]) (result any, err error)
 }
 
 // Catalog is the list of every kind of job. Routes, worker registration, metric
@@ -19,5 +22,8 @@ func Catalog() []*Kind {
 	return []*Kind{
 		paymentCapture(Handlers.PaymentCapture),
 		paymentReconciliation(Handlers.PaymentReconciliation),
+		bookingConfirmationEmail(Handlers.BookingConfirmationEmail),
+		bookingCancellationEmail(Handlers.BookingCancellationEmail),
+		bookingReminderEmail(Handlers.BookingReminderEmail),
 	}
 }

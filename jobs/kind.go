@@ -47,6 +47,7 @@ type Kind struct {
 	Sample any
 
 	accept   func(input []byte, at Acceptance) (Accepted, error)
+	complete func(ctx context.Context, db *postgres.Tenancy, tenant string, resource any) (any, error)
 	insert   func(ctx context.Context, tx pgx.Tx, resources []any, jobIDs []int64) error
 	find     func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error)
 	cancel   func(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error
@@ -84,6 +85,17 @@ type Accepted struct {
 
 // Accept decodes and validates an input. The error is an INVALID_INPUT fault.
 func (k *Kind) Accept(input []byte, at Acceptance) (Accepted, error) { return k.accept(input, at) }
+
+// Complete adds to an accepted domain row what the database knows (which slot a
+// booking is for), and checks it against that. The error is a fault.
+func (k *Kind) Complete(ctx context.Context, db *postgres.Tenancy, tenant string, accepted Accepted) (Accepted, error) {
+	if k.complete == nil {
+		return accepted, nil
+	}
+	resource, err := k.complete(ctx, db, tenant, accepted.Resource)
+	accepted.Resource = resource
+	return accepted, err
+}
 
 // Insert writes the domain rows of accepted inputs of one tenant, which tx must
 // have entered, each with the id of its job.
@@ -156,6 +168,8 @@ type store[R any] struct {
 	original   func(R) R
 	// deadline returns Accepted.Deadline; nil when no row has one.
 	deadline func(R) time.Time
+	// complete is Kind.Complete; nil when the input says everything.
+	complete func(ctx context.Context, db *postgres.Tenancy, tenant string, row R) (R, error)
 }
 
 // stored completes the row of a kind whose input becomes a domain row, which
@@ -187,6 +201,15 @@ func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept
 	}
 	kind.find = func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error) {
 		return rows.find(ctx, db, tenant, id)
+	}
+	if rows.complete != nil {
+		kind.complete = func(ctx context.Context, db *postgres.Tenancy, tenant string, resource any) (any, error) {
+			row, ok := resource.(R)
+			if !ok {
+				return nil, fmt.Errorf("jobs: %s: a row of type %T", kind.Name, resource)
+			}
+			return rows.complete(ctx, db, tenant, row)
+		}
 	}
 	kind.cancel = rows.cancel
 	kind.original = func(resource any) any {

@@ -38,7 +38,7 @@ func decide(f *fault.Fault) decision {
 	case fault.Unknown, fault.DBError, fault.RequestTimeout:
 		return retry
 	case fault.InvalidInput, fault.IdempotencyMismatch, fault.AuthRequired, fault.TenantAccessDenied,
-		fault.NotFound, fault.MethodNotAllowed, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.Conflict, fault.JobCancelled:
+		fault.NotFound, fault.MethodNotAllowed, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.SlotUnavailable, fault.Conflict, fault.JobCancelled:
 		return cancel
 	default:
 		return retry

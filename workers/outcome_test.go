@@ -28,6 +28,7 @@ func TestDecideKnowsEveryCode(t *testing.T) {
 		fault.PayloadTooLarge:       {cancel, cancel},
 		fault.UnsupportedMediaType:  {cancel, cancel},
 		fault.IdempotencyInProgress: {retry, snooze},
+		fault.SlotUnavailable:       {cancel, cancel},
 		fault.Conflict:              {cancel, cancel},
 		fault.JobCancelled:          {cancel, cancel},
 		fault.RateLimitExceeded:     {retry, snooze},

@@ -49,14 +49,20 @@ func (s *Set) settle(ctx context.Context, tenant string, id uuid.UUID, outcome p
 	if outcome.Status == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	return postgres.Fault(s.db.Tx(ctx, tenant, func(tx pgx.Tx) error {
+	return s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		if !outcome.Known {
 			if err := payment.Settle(ctx, tx, tenant, id, outcome, s.now()); err != nil {
 				return err
 			}
 		}
 		return also(ctx, tx)
-	}))
+	})
+}
+
+// recorded runs the transaction that records what a provider did, also when the
+// job is being stopped.
+func (s *Set) recorded(ctx context.Context, tenant string, work func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	return postgres.Fault(s.db.Tx(ctx, tenant, func(tx pgx.Tx) error { return work(ctx, tx) }))
 }

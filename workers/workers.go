@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
+	"millrace/internal/booking"
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
 	"millrace/jobs"
@@ -28,6 +29,10 @@ type Options struct {
 	Pool *pgxpool.Pool
 	// Gateway moves money. Required.
 	Gateway payment.Gateway
+	// Mailer sends mails. Required.
+	Mailer booking.Mailer
+	// From is the sender of mails, an address that may carry a name. Required.
+	From string
 	// Slots is how many jobs of each queue this process runs at once. A queue
 	// that it leaves out is not worked. Default: the catalogue's.
 	Slots map[string]int
@@ -58,6 +63,8 @@ type Set struct {
 	now            func() time.Time
 	logger         *slog.Logger
 	payments       *payment.Capturer
+	mailer         booking.Mailer
+	from           string
 	abandonedAfter time.Duration
 }
 
@@ -74,8 +81,8 @@ type Runner struct {
 // queues are worked: a leader that does not know a kind would discard its
 // stuck jobs.
 func New(opts Options) (*Runner, error) {
-	if opts.Pool == nil || opts.Gateway == nil || opts.Logger == nil || opts.Metrics == nil {
-		return nil, errors.New("workers: Pool, Gateway, Logger and Metrics are required")
+	if opts.Pool == nil || opts.Gateway == nil || opts.Mailer == nil || opts.From == "" || opts.Logger == nil || opts.Metrics == nil {
+		return nil, errors.New("workers: Pool, Gateway, Mailer, From, Logger and Metrics are required")
 	}
 	if opts.StopTimeout == 0 {
 		opts.StopTimeout = 20 * time.Second
@@ -100,6 +107,8 @@ func New(opts Options) (*Runner, error) {
 		now:            opts.Now,
 		logger:         opts.Logger,
 		payments:       &payment.Capturer{DB: db, Gateway: opts.Gateway, Now: opts.Now},
+		mailer:         opts.Mailer,
+		from:           opts.From,
 		abandonedAfter: opts.AbandonedAfter,
 	}
 	longest := jobs.LongestTimeout()

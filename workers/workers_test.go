@@ -18,11 +18,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"millrace/internal/booking"
 	"millrace/internal/dbtest"
 	"millrace/internal/fault"
 	"millrace/internal/intake"
+	"millrace/internal/mailbox"
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
+	"millrace/internal/resendmail"
 	"millrace/internal/sandbox"
 	"millrace/internal/stripepay"
 	"millrace/jobs"
@@ -32,7 +35,7 @@ import (
 func TestMain(m *testing.M) {
 	if url := os.Getenv("MILLRACE_TEST_WORKER"); url != "" {
 		timeout, _ := time.ParseDuration(os.Getenv("MILLRACE_TEST_STRIPE_TIMEOUT"))
-		os.Exit(workerProcess(url, os.Getenv("MILLRACE_TEST_STRIPE"), timeout))
+		os.Exit(workerProcess(url, os.Getenv("MILLRACE_TEST_STRIPE"), os.Getenv("MILLRACE_TEST_MAIL"), timeout))
 	}
 	os.Exit(dbtest.Main(m))
 }
@@ -49,6 +52,8 @@ type plant struct {
 	tenancy *postgres.Tenancy
 	stripe  *sandbox.Stripe
 	url     string
+	mails   *mailbox.Mailbox
+	mailURL string
 	writer  *intake.Writer
 	waiter  *intake.Waiter
 }
@@ -68,6 +73,12 @@ func newPlantOn(t *testing.T, db *dbtest.DB) *plant {
 	p := &plant{
 		t: t, db: db, login: db.Pool(t, postgres.Login), tenancy: db.Tenancy(t, postgres.Intake), stripe: stripe, url: server.URL,
 	}
+	p.mails = mailbox.New(mailbox.Options{})
+	t.Cleanup(func() { _ = p.mails.Close() })
+	post := httptest.NewServer(p.mails)
+	t.Cleanup(post.Close)
+	t.Cleanup(post.CloseClientConnections)
+	p.mailURL = post.URL
 	p.waiter = intake.NewWaiter(p.tenancy, dbtest.Logger(t))
 	p.writer, err = intake.NewWriter(intake.Options{Pool: db.Pool(t, postgres.Intake), Logger: dbtest.Logger(t), Metrics: prometheus.NewRegistry()})
 	require.NoError(t, err)
@@ -93,9 +104,9 @@ func start(t *testing.T, run func(context.Context) error) (stop func()) {
 	return stop
 }
 
-func options(pool *pgxpool.Pool, gateway payment.Gateway) workers.Options {
+func options(pool *pgxpool.Pool, gateway payment.Gateway, mailer booking.Mailer) workers.Options {
 	return workers.Options{
-		Pool: pool, Gateway: gateway, AttemptTimeout: attemptTimeout, StopTimeout: time.Second,
+		Pool: pool, Gateway: gateway, Mailer: mailer, From: "Acme <bookings@acme.example>", AttemptTimeout: attemptTimeout, StopTimeout: time.Second,
 		Metrics: prometheus.NewRegistry(),
 	}
 }
@@ -105,11 +116,20 @@ func stripeGateway(url string, timeout time.Duration) (payment.Gateway, error) {
 	return stripepay.New(stripepay.Options{Key: "sk_test_x", BaseURL: url, Timeout: timeout, Pause: time.Second, Metrics: prometheus.NewRegistry(), Transport: &http.Transport{DisableKeepAlives: true}})
 }
 
+// resendMailer sends to the sandbox's mailbox, as fast as it takes mails.
+func resendMailer(url string) (booking.Mailer, error) {
+	return resendmail.New(resendmail.Options{
+		Key: "re_x", BaseURL: url, Rate: 1000, Pause: time.Second, Metrics: prometheus.NewRegistry(), Transport: &http.Transport{DisableKeepAlives: true},
+	})
+}
+
 func (p *plant) work(change ...func(*workers.Options)) (stop func()) {
 	p.t.Helper()
 	gateway, err := stripeGateway(p.url, 0)
 	require.NoError(p.t, err)
-	opts := options(p.db.Pool(p.t, postgres.Worker), gateway)
+	mailer, err := resendMailer(p.mailURL)
+	require.NoError(p.t, err)
+	opts := options(p.db.Pool(p.t, postgres.Worker), gateway, mailer)
 	opts.Logger = dbtest.Logger(p.t)
 	for _, f := range change {
 		f(&opts)
@@ -313,7 +333,7 @@ func TestAKilledWorkersJobIsFinishedByAnotherWithOneCharge(t *testing.T) {
 func (p *plant) spawn(stripeTimeout time.Duration) *exec.Cmd {
 	p.t.Helper()
 	worker := exec.CommandContext(p.t.Context(), os.Args[0]) //nolint:gosec // this test binary
-	worker.Env = append(os.Environ(), "MILLRACE_TEST_WORKER="+p.db.URL, "MILLRACE_TEST_STRIPE="+p.url,
+	worker.Env = append(os.Environ(), "MILLRACE_TEST_WORKER="+p.db.URL, "MILLRACE_TEST_STRIPE="+p.url, "MILLRACE_TEST_MAIL="+p.mailURL,
 		"MILLRACE_TEST_STRIPE_TIMEOUT="+stripeTimeout.String())
 	worker.Stderr = p.t.Output()
 	ready, err := worker.StdoutPipe()
@@ -331,7 +351,7 @@ func kill(t *testing.T, worker *exec.Cmd) {
 }
 
 // workerProcess is the process that spawn starts.
-func workerProcess(url, stripe string, timeout time.Duration) int {
+func workerProcess(url, stripe, mail string, timeout time.Duration) int {
 	ctx := context.Background()
 	pool, err := postgres.Open(ctx, postgres.Options{URL: url, Role: postgres.Worker})
 	if err != nil {
@@ -341,7 +361,11 @@ func workerProcess(url, stripe string, timeout time.Duration) int {
 	if err != nil {
 		return fail(err)
 	}
-	opts := options(pool, gateway)
+	mailer, err := resendMailer(mail)
+	if err != nil {
+		return fail(err)
+	}
+	opts := options(pool, gateway, mailer)
 	opts.Logger = discard()
 	runner, err := workers.New(opts)
 	if err != nil {

@@ -37,7 +37,8 @@ func run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
-			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, Listener: api, Logger: logger, Registry: registry,
+			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
+			Listener: api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()

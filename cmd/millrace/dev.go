@@ -18,6 +18,7 @@ import (
 
 	"millrace/internal/config"
 	"millrace/internal/devpg"
+	"millrace/internal/mailbox"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
 	"millrace/internal/program/intakeserver"
@@ -98,6 +99,19 @@ func dev(ctx context.Context, cfg config.Dev, out, logs io.Writer) (err error) {
 		cfg.WebhookSecret = telemetry.Secret(secret)
 	}
 
+	mails := mailbox.New(mailbox.Options{Logger: logger})
+	defer func() { err = errors.Join(err, mails.Close()) }()
+	mailboxURL := ""
+	if cfg.ResendKey == "" {
+		mailboxURL = "http://" + listeners.mailbox.Addr().String()
+		cfg.ResendKey, cfg.ResendBase = "re_sandbox", mailboxURL
+		secret, err := mails.SetWebhook("http://"+listeners.api.Addr().String()+"/webhooks/resend", cfg.ResendWebhookSecret.Reveal())
+		if err != nil {
+			return err
+		}
+		cfg.ResendWebhookSecret = telemetry.Secret(secret)
+	}
+
 	env, err := prepare(ctx, cfg, listeners)
 	if err != nil {
 		return err
@@ -105,17 +119,19 @@ func dev(ctx context.Context, cfg config.Dev, out, logs io.Writer) (err error) {
 	registry := telemetry.NewRegistry(program.Version())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveSandbox(ctx, stripe, listeners.sandbox, logger) })
+	group.Go(func() error { return serveSandbox(ctx, mails, listeners.mailbox, logger) })
 	group.Go(func() error { return serve(ctx, cfg, listeners, logger, registry) })
 	group.Go(func() error {
 		return workerpool.Run(ctx, workerpool.Options{
 			DatabaseURL: cfg.DatabaseURL, Stripe: config.Stripe{Key: cfg.StripeKey, APIBase: cfg.StripeBase},
+			Resend: config.Resend{ResendKey: cfg.ResendKey, ResendBase: cfg.ResendBase, EmailFrom: cfg.EmailFrom},
 			Queues: cfg.Queues, Logger: logger, Registry: registry,
 		})
 	})
 	if database != nil {
 		group.Go(func() error { return watch(ctx, database) })
 	}
-	group.Go(func() error { return greet(ctx, cfg, env, out, started) })
+	group.Go(func() error { return greet(ctx, cfg, env, mailboxURL, out, started) })
 	return group.Wait()
 }
 
@@ -149,7 +165,7 @@ func serve(ctx context.Context, cfg config.Dev, l *listeners, logger *slog.Logge
 	})
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
-			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, Listener: l.api, Logger: logger, Registry: registry,
+			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret, Listener: l.api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()
@@ -169,13 +185,14 @@ func prepare(ctx context.Context, cfg config.Dev, l *listeners) (devEnv, error) 
 	env := readDevEnv(path)
 	env.URL, env.MetricsURL = "http://"+l.api.Addr().String(), "http://"+l.metrics.Addr().String()+"/metrics"
 	env.DatabaseURL, env.StripeBase, env.StripeKey, env.WebhookSecret = cfg.DatabaseURL, cfg.StripeBase, cfg.StripeKey, cfg.WebhookSecret
+	env.ResendBase, env.ResendKey, env.ResendWebhookSecret, env.EmailFrom = cfg.ResendBase, cfg.ResendKey, cfg.ResendWebhookSecret, cfg.EmailFrom
 	if err := env.ensureKeys(ctx, pool); err != nil {
 		return devEnv{}, err
 	}
 	return env, env.write(path)
 }
 
-type listeners struct{ api, metrics, sandbox net.Listener }
+type listeners struct{ api, metrics, sandbox, mailbox net.Listener }
 
 func listenAll(ctx context.Context, cfg config.Dev) (_ *listeners, err error) {
 	l := &listeners{}
@@ -193,13 +210,16 @@ func listenAll(ctx context.Context, cfg config.Dev) (_ *listeners, err error) {
 	if l.sandbox, err = program.Listen(ctx, "STRIPE_API_BASE", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
+	if l.mailbox, err = program.Listen(ctx, "RESEND_API_BASE", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
 	return l, nil
 }
 
 // close is for the way out before the servers own their listeners; closing
 // twice does no harm.
 func (l *listeners) close() {
-	for _, listener := range []net.Listener{l.api, l.metrics, l.sandbox} {
+	for _, listener := range []net.Listener{l.api, l.metrics, l.sandbox, l.mailbox} {
 		if listener != nil {
 			_ = listener.Close()
 		}

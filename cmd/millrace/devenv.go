@@ -27,6 +27,11 @@ type devEnv struct {
 	StripeKey   telemetry.Secret
 	// WebhookSecret signs what goes to /webhooks/stripe.
 	WebhookSecret telemetry.Secret
+	ResendBase    string
+	ResendKey     telemetry.Secret
+	// ResendWebhookSecret signs what goes to /webhooks/resend.
+	ResendWebhookSecret telemetry.Secret
+	EmailFrom           string
 }
 
 // variables lists the file's lines in order.
@@ -41,7 +46,19 @@ func (e *devEnv) variables() []struct{ name, value string } {
 		{"STRIPE_API_BASE", e.StripeBase},
 		{"STRIPE_SECRET_KEY", e.StripeKey.Reveal()},
 		{"STRIPE_WEBHOOK_SECRET", e.WebhookSecret.Reveal()},
+		{"RESEND_API_BASE", e.ResendBase},
+		{"RESEND_API_KEY", e.ResendKey.Reveal()},
+		{"RESEND_WEBHOOK_SECRET", e.ResendWebhookSecret.Reveal()},
+		{"EMAIL_FROM", quoted(e.EmailFrom)},
 	}
+}
+
+// quoted is a value as a shell reads it.
+func quoted(value string) string {
+	if !strings.ContainsAny(value, " '\"<>$`\\") {
+		return value
+	}
+	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }
 
 // readDevEnv returns the keys of an earlier run; what cannot be read is made anew.

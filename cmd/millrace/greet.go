@@ -17,7 +17,7 @@ const demoTimeout = 30 * time.Second
 
 // greet waits until the API serves, shows a payment going through it, and says
 // what is where.
-func greet(ctx context.Context, cfg config.Dev, env devEnv, out io.Writer, started time.Time) error {
+func greet(ctx context.Context, cfg config.Dev, env devEnv, mailboxURL string, out io.Writer, started time.Time) error {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	if err := demonstrate(ctx, env, say); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("the demonstration payment: %w", err)
@@ -32,6 +32,9 @@ func greet(ctx context.Context, cfg config.Dev, env devEnv, out io.Writer, start
 	say("  Try it    %s/docs", env.URL)
 	say("  Metrics   %s", env.MetricsURL)
 	say("  Gateway   %s", env.StripeBase)
+	if mailboxURL != "" {
+		say("  Mailbox   %s", mailboxURL)
+	}
 	say("  API key   %s  (tenant demo)", env.APIKey.Reveal())
 	say("  Scripts   . %s", filepath.Join(cfg.Home, "dev.env"))
 	say("")

@@ -33,7 +33,7 @@ func run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		return workerpool.Run(ctx, workerpool.Options{
-			DatabaseURL: cfg.DatabaseURL, Stripe: cfg.Stripe, Queues: cfg.Queues, Logger: logger, Registry: registry,
+			DatabaseURL: cfg.DatabaseURL, Stripe: cfg.Stripe, Resend: cfg.Resend, Queues: cfg.Queues, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()

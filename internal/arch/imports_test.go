@@ -44,7 +44,7 @@ func breaches() map[string]breach {
 			files: []string{"api/*.go", "jobs/*.go", "workers/*.go"},
 			imports: []string{
 				"millrace/internal/config", "millrace/internal/program/intakeserver",
-				"millrace/internal/resendmail", "millrace/internal/stripehook", "millrace/internal/stripepay",
+				"millrace/internal/resendhook", "millrace/internal/resendmail", "millrace/internal/stripehook", "millrace/internal/stripepay",
 			},
 		},
 		"domains": {
@@ -66,7 +66,7 @@ func breaches() map[string]breach {
 			imports: []string{"millrace/internal/fault", "millrace/internal/telemetry"},
 		},
 		"adapters": {
-			files: []string{"internal/resendmail/*.go", "internal/stripehook/*.go", "internal/stripepay/*.go"},
+			files: []string{"internal/resendhook/*.go", "internal/resendmail/*.go", "internal/stripehook/*.go", "internal/stripepay/*.go"},
 			imports: []string{
 				"millrace/api", "millrace/internal/config", "millrace/internal/intake",
 				"millrace/internal/program", "millrace/jobs", "millrace/workers",
@@ -109,6 +109,7 @@ func rightful() map[string][]string {
 		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres"},
 		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},
 		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripehook", "millrace/internal/stripepay", "millrace/workers"},
+		"internal/resendhook/*.go":      {"millrace/internal/booking"},
 		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},

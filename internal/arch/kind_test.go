@@ -24,6 +24,7 @@ import (
 	"millrace/internal/apikey"
 	"millrace/internal/config"
 	"millrace/internal/dbtest"
+	"millrace/internal/mailbox"
 	"millrace/internal/postgres"
 	"millrace/internal/program/intakeserver"
 	"millrace/internal/program/workerpool"
@@ -185,6 +186,8 @@ func newSite(t *testing.T) *site {
 	stripe, err := sandbox.NewStripe(sandbox.Options{})
 	require.NoError(t, err)
 	gateway := httptest.NewServer(stripe)
+	mails := mailbox.New(mailbox.Options{})
+	post := httptest.NewServer(mails)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s := &site{t: t, url: "http://" + listener.Addr().String(), key: key.Reveal(), registry: prometheus.NewRegistry()}
@@ -199,6 +202,7 @@ func newSite(t *testing.T) *site {
 	group.Go(func() error {
 		return workerpool.Run(ctx, workerpool.Options{
 			DatabaseURL: telemetry.Secret(db.URL), Stripe: config.Stripe{Key: "sk_test_arch", APIBase: gateway.URL},
+			Resend: config.Resend{ResendKey: "re_arch", ResendBase: post.URL, EmailFrom: "bookings@acme.example"},
 			Logger: dbtest.Logger(t), Registry: s.registry,
 		})
 	})
@@ -206,6 +210,8 @@ func newSite(t *testing.T) *site {
 		stop()
 		require.NoError(t, group.Wait())
 		gateway.Close()
+		post.Close()
+		require.NoError(t, mails.Close())
 		require.NoError(t, stripe.Close())
 	})
 	return s

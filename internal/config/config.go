@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
 	"net/url"
 	"slices"
 	"strconv"
@@ -34,12 +35,15 @@ type Intake struct {
 	// WebhookSecret signs what Stripe sends to POST /webhooks/stripe; without it
 	// the route refuses everything.
 	WebhookSecret telemetry.Secret `env:"STRIPE_WEBHOOK_SECRET"`
+	// ResendWebhookSecret is the same for POST /webhooks/resend.
+	ResendWebhookSecret telemetry.Secret `env:"RESEND_WEBHOOK_SECRET"`
 }
 
 // Worker configures cmd/worker.
 type Worker struct {
 	Log
 	Stripe
+	Resend
 
 	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
 	MetricsAddr string           `env:"METRICS_ADDR" envDefault:":9465"`
@@ -50,6 +54,13 @@ type Worker struct {
 type Stripe struct {
 	Key     telemetry.Secret `env:"STRIPE_SECRET_KEY,required"`
 	APIBase string           `env:"STRIPE_API_BASE"`
+}
+
+// Resend configures the mail provider.
+type Resend struct {
+	ResendKey  telemetry.Secret `env:"RESEND_API_KEY,required"`
+	ResendBase string           `env:"RESEND_API_BASE"`
+	EmailFrom  string           `env:"EMAIL_FROM,required"`
 }
 
 // Dev configures `millrace dev`.
@@ -65,7 +76,12 @@ type Dev struct {
 	StripeBase  string           `env:"STRIPE_API_BASE"`
 	// WebhookSecret defaults to one that the sandbox makes up.
 	WebhookSecret telemetry.Secret `env:"STRIPE_WEBHOOK_SECRET"`
-	Queues        Queues           `env:"QUEUES"`
+	// Without ResendKey mails go to the sandbox's mailbox.
+	ResendKey           telemetry.Secret `env:"RESEND_API_KEY"`
+	ResendBase          string           `env:"RESEND_API_BASE"`
+	ResendWebhookSecret telemetry.Secret `env:"RESEND_WEBHOOK_SECRET"`
+	EmailFrom           string           `env:"EMAIL_FROM" envDefault:"bookings@millrace.example"`
+	Queues              Queues           `env:"QUEUES"`
 }
 
 // Queues is worker slots by queue, written "payments=50,emails=20".
@@ -155,6 +171,10 @@ func hint(name string) string {
 		return "it is where Postgres is: postgres://user:password@host:5432/database (`millrace dev` brings its own)"
 	case "STRIPE_SECRET_KEY":
 		return "it is Stripe's secret key (sk_…); for `millrace sandbox` any that begins with sk_test_"
+	case "RESEND_API_KEY":
+		return "it is Resend's API key (re_…); for the sandbox's mailbox any that begins with re_"
+	case "EMAIL_FROM":
+		return "it is the sender of mails, such as Acme <bookings@acme.example>"
 	case "LOG_LEVEL":
 		return "it is debug, info, warn or error"
 	case "QUEUES":
@@ -173,9 +193,11 @@ func check(config any) error {
 	case *Intake:
 		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr))
 	case *Worker:
-		return errors.Join(logFormat(c.Format), address("METRICS_ADDR", c.MetricsAddr), base("STRIPE_API_BASE", c.APIBase))
+		return errors.Join(logFormat(c.Format), address("METRICS_ADDR", c.MetricsAddr),
+			base("STRIPE_API_BASE", c.APIBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom))
 	case *Dev:
-		return errors.Join(logFormat(c.LogFormat), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr), base("STRIPE_API_BASE", c.StripeBase))
+		return errors.Join(logFormat(c.LogFormat), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
+			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom))
 	default:
 		return nil
 	}
@@ -202,6 +224,13 @@ func base(name, value string) error {
 	parsed, err := url.Parse(value)
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
 		return fmt.Errorf("%s is wrong: it is an http or https URL such as https://api.stripe.com", name)
+	}
+	return nil
+}
+
+func sender(value string) error {
+	if _, err := mail.ParseAddress(value); err != nil {
+		return errors.New("EMAIL_FROM is wrong: it is an address such as Acme <bookings@acme.example>")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func worker(extra ...string) []string {
-	return append([]string{"DATABASE_URL=postgres://u:hunter2@h/db", "STRIPE_SECRET_KEY=sk_live_hunter2"}, extra...)
+	return append([]string{"DATABASE_URL=postgres://u:hunter2@h/db", "STRIPE_SECRET_KEY=sk_live_hunter2", "RESEND_API_KEY=re_hunter2", "EMAIL_FROM=bookings@acme.example"}, extra...)
 }
 
 func TestLoadHasDefaults(t *testing.T) {
@@ -39,6 +39,9 @@ func TestLoadNamesTheVariableAndNotItsValue(t *testing.T) {
 		"METRICS_ADDR":      worker("METRICS_ADDR=hunter2"),
 		"STRIPE_API_BASE":   worker("STRIPE_API_BASE=hunter2"),
 		"QUEUES":            worker("QUEUES=hunter2"),
+		"RESEND_API_KEY":    {"DATABASE_URL=postgres://h/db", "STRIPE_SECRET_KEY=sk_test_x", "EMAIL_FROM=bookings@acme.example"},
+		"RESEND_API_BASE":   worker("RESEND_API_BASE=hunter2"),
+		"EMAIL_FROM":        worker("EMAIL_FROM=hunter2"),
 	} {
 		_, err := config.Load[config.Worker](environ)
 		require.ErrorContains(t, err, variable)

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"millrace/internal/postgres"
 	"millrace/jobs"
 )
 
@@ -138,7 +139,28 @@ func (w *Writer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*
 		added = append(added, requests[id])
 		delete(requests, id)
 	}
-	return added, replay(ctx, tx, tenant, requests, outcomes)
+	if err := replay(ctx, tx, tenant, requests, outcomes); err != nil {
+		return nil, err
+	}
+	if len(requests) > 0 {
+		return nil, fmt.Errorf("intake: %d submissions were neither added nor found", len(requests))
+	}
+	return added, nil
+}
+
+// Replay answers for a submission whose key the ledger has already, as Submit
+// would. found is false when it has not.
+func (w *Writer) Replay(ctx context.Context, submission Submission) (receipt Receipt, found bool, err error) {
+	r := &request{Submission: submission}
+	outcomes := map[*request]outcome{}
+	err = w.tenancy.Tx(ctx, submission.Tenant, func(tx pgx.Tx) error {
+		return replay(ctx, tx, submission.Tenant, map[int64]*request{0: r}, outcomes)
+	})
+	if err != nil {
+		return Receipt{}, false, postgres.Fault(err)
+	}
+	o, found := outcomes[r]
+	return o.receipt, found, o.err
 }
 
 // replay answers for requests whose key the ledger has already, be it from
@@ -188,11 +210,8 @@ func replay(ctx context.Context, tx pgx.Tx, tenant string, requests map[int64]*r
 		job, hash = Job{}, nil
 		return nil
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("intake: find by idempotency key: %w", err)
-	case len(requests) > 0:
-		return fmt.Errorf("intake: %d submissions were neither added nor found", len(requests))
 	}
 	return nil
 }

@@ -208,7 +208,9 @@ func (w *Writer) write(ctx context.Context, batch []*request) {
 			r.answer(replies[i].receipt, replies[i].err)
 		}
 	case len(batch) == 1 || postgres.Unreachable(err):
-		w.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
+		if fault.From(err).Code != fault.SlotUnavailable { // that one is an answer
+			w.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
+		}
 		err = postgres.Fault(err)
 		for _, r := range batch {
 			r.answer(Receipt{}, err)

@@ -34,7 +34,7 @@ func customer(t *testing.T, dir string) {
 	secret, err := stripe.SetWebhook("http://"+address+"/webhooks/stripe", "")
 	require.NoError(t, err)
 	intake := launch(t, dir, "intake", "DATABASE_URL="+db.URL, "LISTEN_ADDR="+address, "METRICS_ADDR=127.0.0.1:0", "STRIPE_WEBHOOK_SECRET="+secret)
-	launch(t, dir, "worker", "DATABASE_URL="+db.URL, "METRICS_ADDR=127.0.0.1:0", "STRIPE_SECRET_KEY=sk_test_x", "STRIPE_API_BASE="+gateway.URL)
+	launch(t, dir, "worker", append(mailSettings(""), "DATABASE_URL="+db.URL, "METRICS_ADDR=127.0.0.1:0", "STRIPE_SECRET_KEY=sk_test_x", "STRIPE_API_BASE="+gateway.URL)...)
 	require.Eventually(t, func() bool { return get(t, "http://"+address+"/readyz") == http.StatusOK }, 30*time.Second, 10*time.Millisecond)
 	app, err := client.New("http://"+address, key.Reveal(), client.Options{})
 	require.NoError(t, err)

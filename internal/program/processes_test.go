@@ -50,6 +50,7 @@ func TestProcesses(t *testing.T) {
 
 	t.Run("intake and two workers against one Postgres", func(t *testing.T) { t.Parallel(); tour(t, dir) })
 	t.Run("the customer authenticates and is refunded", func(t *testing.T) { t.Parallel(); customer(t, dir) })
+	t.Run("200 want one slot", func(t *testing.T) { t.Parallel(); bookings(t, dir) })
 	t.Run("a missing variable is one line that names it", func(t *testing.T) { t.Parallel(); missing(t, dir) })
 	t.Run("a port in use is one line that names it", func(t *testing.T) { t.Parallel(); portInUse(t, dir) })
 }
@@ -81,7 +82,7 @@ func tour(t *testing.T, dir string) {
 	waiting := pay(0)
 	require.False(t, waiting.Job.Done, "no worker runs yet")
 
-	worker := []string{"DATABASE_URL=" + db.URL, "METRICS_ADDR=127.0.0.1:0", "STRIPE_SECRET_KEY=sk_test_x", "STRIPE_API_BASE=" + gateway.URL}
+	worker := append(mailSettings(""), "DATABASE_URL="+db.URL, "METRICS_ADDR=127.0.0.1:0", "STRIPE_SECRET_KEY=sk_test_x", "STRIPE_API_BASE="+gateway.URL)
 	first, second := launch(t, dir, "worker", worker...), launch(t, dir, "worker", worker...)
 	done, err := app.WaitJob(t.Context(), waiting.Job.ID)
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 	"millrace/internal/intake"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
+	"millrace/internal/resendhook"
 	"millrace/internal/stripehook"
 	"millrace/internal/telemetry"
 )
@@ -28,6 +29,8 @@ type Options struct {
 	// StripeWebhookSecret is what Stripe signs its events with; without it they
 	// are refused.
 	StripeWebhookSecret telemetry.Secret
+	// ResendWebhookSecret is the same for Resend.
+	ResendWebhookSecret telemetry.Secret
 	// Listener takes the API's connections. Run closes it.
 	Listener net.Listener
 	Logger   *slog.Logger
@@ -59,6 +62,11 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	if opts.StripeWebhookSecret != "" {
 		if options.StripeEvents, err = stripehook.New(opts.StripeWebhookSecret.Reveal(), time.Now); err != nil {
+			return err
+		}
+	}
+	if opts.ResendWebhookSecret != "" {
+		if options.ResendEvents, err = resendhook.New(opts.ResendWebhookSecret.Reveal(), time.Now); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,8 @@
 // Package workerpool is the worker program: River's client over the worker set
 // and its gateways.
 //
-//	Postgres ──► River ──► workers.Set ──► stripepay ──► Stripe
+//	Postgres ──► River ──► workers.Set ──► stripepay  ──► Stripe
+//	                                  └──► resendmail ──► Resend
 //	scrape   ──► metrics listener
 package workerpool
 
@@ -13,6 +14,7 @@ import (
 
 	"millrace/internal/config"
 	"millrace/internal/postgres"
+	"millrace/internal/resendmail"
 	"millrace/internal/stripepay"
 	"millrace/internal/telemetry"
 	"millrace/workers"
@@ -22,6 +24,7 @@ import (
 type Options struct {
 	DatabaseURL telemetry.Secret
 	Stripe      config.Stripe
+	Resend      config.Resend
 	Queues      config.Queues
 	Logger      *slog.Logger
 	Registry    *prometheus.Registry
@@ -46,8 +49,12 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
+	mailer, err := resendmail.New(resendmail.Options{Key: opts.Resend.ResendKey.Reveal(), BaseURL: opts.Resend.ResendBase, Metrics: opts.Registry})
+	if err != nil {
+		return err
+	}
 	runner, err := workers.New(workers.Options{
-		Pool: pool, Gateway: gateway, Slots: opts.Queues, Logger: opts.Logger, Metrics: opts.Registry,
+		Pool: pool, Gateway: gateway, Mailer: mailer, From: opts.Resend.EmailFrom, Slots: opts.Queues, Logger: opts.Logger, Metrics: opts.Registry,
 	})
 	if err != nil {
 		return err
