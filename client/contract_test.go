@@ -12,6 +12,7 @@ import (
 
 	"millrace/api"
 	"millrace/client"
+	"millrace/internal/booking"
 	"millrace/internal/fault"
 	"millrace/internal/intake"
 	"millrace/internal/payment"
@@ -29,6 +30,12 @@ func TestTypesHaveTheServersMembers(t *testing.T) {
 		{reflect.TypeFor[payment.Item](), reflect.TypeFor[client.Item]()},
 		{reflect.TypeFor[payment.Payment](), reflect.TypeFor[client.Payment]()},
 		{reflect.TypeFor[payment.Call](), reflect.TypeFor[client.GatewayCall]()},
+		{reflect.TypeFor[booking.Request](), reflect.TypeFor[client.BookingRequest]()},
+		{reflect.TypeFor[booking.Booking](), reflect.TypeFor[client.Booking]()},
+		{reflect.TypeFor[booking.Slot](), reflect.TypeFor[client.Slot]()},
+		{reflect.TypeFor[booking.Calendar](), reflect.TypeFor[client.Calendar]()},
+		{reflect.TypeFor[booking.Opening](), reflect.TypeFor[client.Opening]()},
+		{reflect.TypeFor[booking.Business](), reflect.TypeFor[client.Business]()},
 		{reflect.TypeFor[fault.Field](), reflect.TypeFor[client.Field]()},
 	} {
 		require.ElementsMatch(t, members(pair.server), members(pair.client), pair.client)
@@ -40,8 +47,10 @@ func TestListsAreTheServers(t *testing.T) {
 	require.ElementsMatch(t, texts(fault.Codes()), texts(client.Codes()))
 	require.ElementsMatch(t, texts(intake.States()), texts(client.States()))
 	require.ElementsMatch(t, texts(payment.Operations()), texts(client.GatewayOperations()))
-	status, _ := reflect.TypeFor[payment.Payment]().FieldByName("Status")
-	require.ElementsMatch(t, strings.Split(status.Tag.Get("enum"), ","), texts(client.PaymentStatuses()))
+	require.ElementsMatch(t, enum[payment.Payment](t, "Status"), texts(client.PaymentStatuses()))
+	require.ElementsMatch(t, enum[booking.Booking](t, "Status"), texts(client.BookingStatuses()))
+	require.ElementsMatch(t, enum[booking.Booking](t, "EmailStatus"), texts(client.EmailStatuses()))
+	require.Equal(t, booking.DefaultResource, client.DefaultResource)
 }
 
 // A payment that the server writes with every member comes through the client's
@@ -65,11 +74,53 @@ func TestPaymentsAreReadWhole(t *testing.T) {
 	for _, whole := range []any{written, written.Items[0], written.GatewayLog[0]} {
 		requireNoZeroField(t, whole)
 	}
-	text, err := json.Marshal(written) //nolint:gosec // the secret is made up
+	requireReadWhole[client.Payment](t, written)
+}
+
+func TestBookingsAreReadWhole(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2030, 1, 31, 9, 30, 0, 123456000, time.UTC)
+	written := booking.Booking{
+		ID: uuid.MustParse("019a2f5e-7c1b-7d3e-9a40-0c5b1f2e3d4c"), Tenant: "alice", Status: booking.Cancelled,
+		Request: booking.Request{
+			SlotID: "default.20300131T093000Z", Name: "Jo Doe", Email: "customer@example.com", Timezone: "Europe/Berlin", Notes: "First visit",
+		},
+		Resource: "default", StartsAt: at, EndsAt: at.Add(30 * time.Minute), EmailStatus: booking.EmailBounced, JobID: 4711,
+		CreatedAt: at, UpdatedAt: at, CancelledAt: &at, Sequence: 1, ReminderJobID: 4712,
+	}
+	requireNoZeroField(t, written)
+	requireReadWhole[client.Booking](t, written)
+	requireReadWhole[client.Booking](t, booking.New("alice", written.ID, written.Request, at))
+}
+
+func TestSlotsAndCalendarsAreReadWhole(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2030, 1, 31, 9, 30, 0, 0, time.FixedZone("", 3600))
+	slot := booking.Slot{ID: "default.20300131T083000Z", StartsAt: at, EndsAt: at.Add(30 * time.Minute)}
+	calendar := booking.Calendar{
+		Resource: "room", Timezone: "Europe/Berlin", Hours: booking.Hours{"monday": {{From: "09:00", To: "17:00"}}},
+		SlotMinutes: 30, BufferMinutes: 10, DaysAhead: 60, ReminderMinutes: 1440,
+		Business: booking.Business{Name: "Mill Street Dental", Email: "desk@example.com", Color: "#1a6b54"},
+	}
+	for _, whole := range []any{slot, calendar, calendar.Hours["monday"][0], calendar.Business} {
+		requireNoZeroField(t, whole)
+	}
+	requireReadWhole[client.Slot](t, slot)
+	requireReadWhole[client.Calendar](t, calendar)
+	closed := calendar
+	closed.Hours, closed.BufferMinutes, closed.ReminderMinutes = booking.Hours{}, 0, 0
+	requireReadWhole[client.Calendar](t, closed)
+}
+
+// requireReadWhole compares what the server writes with what the client's type C
+// makes of it.
+func requireReadWhole[C any](t *testing.T, written any) {
+	t.Helper()
+	text, err := json.Marshal(written)
 	require.NoError(t, err)
-	var read client.Payment
+	var read C
 	require.NoError(t, json.Unmarshal(text, &read))
-	again, err := json.Marshal(read) //nolint:gosec // the secret is made up
+	again, err := json.Marshal(read)
 	require.NoError(t, err)
 	require.JSONEq(t, string(text), string(again))
 }
@@ -83,6 +134,14 @@ func requireNoZeroField(t *testing.T, sample any) {
 			require.False(t, value.FieldByIndex(field.Index).IsZero(), "%s.%s", value.Type(), field.Name)
 		}
 	}
+}
+
+// enum lists the values that the API's description allows a field.
+func enum[S any](t *testing.T, field string) []string {
+	t.Helper()
+	of, ok := reflect.TypeFor[S]().FieldByName(field)
+	require.True(t, ok)
+	return strings.Split(of.Tag.Get("enum"), ",")
 }
 
 // members lists the JSON names of a struct's fields.

@@ -32,6 +32,7 @@ const (
 	CodePayloadTooLarge       Code = "PAYLOAD_TOO_LARGE"
 	CodeUnsupportedMediaType  Code = "UNSUPPORTED_MEDIA_TYPE"
 	CodeIdempotencyInProgress Code = "IDEMPOTENCY_IN_PROGRESS"
+	CodeSlotUnavailable       Code = "SLOT_UNAVAILABLE" // taken, or not offered any more; see SubmitBooking
 	CodeConflict              Code = "CONFLICT"
 	CodeJobCancelled          Code = "JOB_CANCELLED"
 	CodeRateLimitExceeded     Code = "RATE_LIMIT_EXCEEDED"
@@ -45,7 +46,7 @@ func Codes() []Code {
 	return []Code{
 		CodeInvalidInput, CodeIdempotencyMismatch, CodeAuthRequired, CodePaymentFailed, CodeTenantAccessDenied,
 		CodeNotFound, CodeMethodNotAllowed, CodeRequestTimeout, CodePayloadTooLarge, CodeUnsupportedMediaType,
-		CodeIdempotencyInProgress, CodeConflict, CodeJobCancelled, CodeRateLimitExceeded, CodeUnknown, CodeDBError,
+		CodeSlotUnavailable, CodeIdempotencyInProgress, CodeConflict, CodeJobCancelled, CodeRateLimitExceeded, CodeUnknown, CodeDBError,
 		CodeUnavailable,
 	}
 }

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,45 @@ func ExampleClient_PaymentOfJob() {
 	// job 18 completed
 }
 
+// A customer chooses a free slot, which another customer may have taken
+// meanwhile. The key is the app's own id of the visit: it is not used up by a slot
+// that was refused, and gets no second one when the app starts again after a crash.
+func ExampleClient_SubmitBooking() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	millrace, stop := standInWithASlotThatGoes()
+	defer stop()
+
+	c, err := client.New(millrace, "mrk_example", client.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	slots, err := c.Slots(ctx, "2030-01-31", client.SlotsFilter{Timezone: "Europe/Berlin"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, slot := range slots { // an app lets its customer choose
+		submission, err := c.SubmitBooking(ctx, client.BookingRequest{
+			SlotID: slot.ID, Name: "Jo Doe", Email: "customer@example.com", Timezone: "Europe/Berlin",
+		}, client.SubmitOptions{IdempotencyKey: "visit-17"})
+		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Code == client.CodeSlotUnavailable {
+			fmt.Println(slot.StartsAt.Format(time.TimeOnly), "has just been taken")
+			continue
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(slot.StartsAt.Format(time.TimeOnly), submission.Booking.Status)
+		return
+	}
+	// Output:
+	// 10:00:00 has just been taken
+	// 10:30:00 confirmed
+}
+
 // standIn answers as Millrace does.
 func standIn() (url string, stop func()) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -123,6 +163,26 @@ func standInWithABankThatAsks() (url string, stop func()) {
 	mux.HandleFunc("GET /v1/payments/p-1", func(w http.ResponseWriter, _ *http.Request) {
 		authenticated.Store(true)
 		_, _ = io.WriteString(w, paymentText("p-1", "requires_action", `"client_secret":"pi_1_secret_2"`))
+	})
+	server := httptest.NewServer(mux)
+	return server.URL, server.Close
+}
+
+// standInWithASlotThatGoes answers as Millrace does, with another customer who
+// takes the first slot once it has been listed.
+func standInWithASlotThatGoes() (url string, stop func()) {
+	const goes, stays = "default.20300131T090000Z", "default.20300131T093000Z"
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/slots", answer(http.StatusOK, `{"slots":[
+		{"id":"`+goes+`","starts_at":"2030-01-31T10:00:00+01:00","ends_at":"2030-01-31T10:30:00+01:00"},
+		{"id":"`+stays+`","starts_at":"2030-01-31T10:30:00+01:00","ends_at":"2030-01-31T11:00:00+01:00"}]}`))
+	mux.HandleFunc("POST /v1/bookings", func(w http.ResponseWriter, r *http.Request) {
+		var booking client.BookingRequest
+		if err := json.NewDecoder(r.Body).Decode(&booking); err != nil || booking.SlotID != stays {
+			failure(http.StatusConflict, "SLOT_UNAVAILABLE")(w, r)
+			return
+		}
+		answer(http.StatusAccepted, `{"job":`+job("19", "available")+`,"booking":`+bookingText("b-1", "confirmed")+`}`)(w, r)
 	})
 	server := httptest.NewServer(mux)
 	return server.URL, server.Close

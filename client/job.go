@@ -105,8 +105,8 @@ func (c *Client) Job(ctx context.Context, id string) (*Job, error) {
 }
 
 // Cancel ends a job that has not started, and returns it. The code is CONFLICT
-// for one that has started, NOT_FOUND for no such job. Cancelling twice is no
-// error.
+// for one that has started and for one that confirms a booking (see
+// CancelBooking), NOT_FOUND for no such job. Cancelling twice is no error.
 func (c *Client) Cancel(ctx context.Context, id string) (*Job, error) {
 	return c.jobRequest(ctx, request{method: http.MethodPost}, id, "/cancel")
 }

@@ -2,30 +2,19 @@ package client
 
 import (
 	"iter"
-	"net/url"
+	"maps"
 	"strconv"
 )
 
 // pagePath is the address of a page of a list. Zero values, those of filters
 // too, are left to the server.
 func pagePath(list string, limit int, token string, filters map[string]string) string {
-	query := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	for name, value := range filters {
-		set(name, value)
-	}
-	set("page_token", token)
+	parameters := map[string]string{"page_token": token}
+	maps.Copy(parameters, filters)
 	if limit != 0 {
-		query.Set("limit", strconv.Itoa(limit))
+		parameters["limit"] = strconv.Itoa(limit)
 	}
-	if len(query) == 0 {
-		return list
-	}
-	return list + "?" + query.Encode()
+	return withQuery(list, parameters)
 }
 
 // pages yields what is on the page that token asks for and on all after it,

@@ -33,6 +33,29 @@ type request struct {
 	unrepeatable bool
 }
 
+// withQuery adds parameters to a path. Empty ones are left to the server.
+func withQuery(path string, parameters map[string]string) string {
+	query := url.Values{}
+	for name, value := range parameters {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
+}
+
+// encode writes the body of a request.
+func encode(body any) ([]byte, error) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("client: encode the input: %w", err)
+	}
+	return text, nil
+}
+
 // answer is a whole answer.
 type answer struct {
 	status int

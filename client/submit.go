@@ -18,8 +18,8 @@ type SubmitOptions struct {
 	// characters. Repeating a submission with its key changes nothing and answers
 	// the same; with another input it is an error with the code
 	// IDEMPOTENCY_MISMATCH. A key belongs to the method that it was used with:
-	// SubmitPayment and Submit do not know each other's. Default: a new one
-	// for this call, which covers the client's own repetitions only.
+	// SubmitPayment, SubmitBooking and Submit do not know each other's. Default: a
+	// new one for this call, which covers the client's own repetitions only.
 	IdempotencyKey string
 	// ScheduledAt is when the job may run at the earliest, within ten years
 	// from now. Zero is at once.
@@ -39,6 +39,9 @@ type Submission struct {
 	Job *Job `json:"job"`
 	// Payment is what the job works on; nil unless its kind is payment_capture.
 	Payment *Payment `json:"payment"`
+	// Booking is what the job confirms; nil unless its kind is
+	// booking_confirmation_email.
+	Booking *Booking `json:"booking"`
 	// Replayed says that an earlier submission with the same key was answered
 	// for: nothing new was started.
 	Replayed bool `json:"-"`
@@ -74,9 +77,9 @@ func (c *Client) submit(ctx context.Context, path string, body any, opts SubmitO
 	if opts.Wait < 0 || opts.Wait > maxWait {
 		return nil, fmt.Errorf("client: Wait must be from 0 to %s", maxWait)
 	}
-	text, err := json.Marshal(body)
+	text, err := encode(body)
 	if err != nil {
-		return nil, fmt.Errorf("client: encode the input: %w", err)
+		return nil, err
 	}
 	if opts.IdempotencyKey == "" {
 		opts.IdempotencyKey = NewIdempotencyKey()
