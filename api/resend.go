@@ -43,7 +43,7 @@ func (s *Server) resendEvent(ctx context.Context, in *resendEventInput) (*eventO
 	}
 	out := &eventOutput{}
 	out.Body.Received = true
-	status := booking.StatusOfEvent(event.Type)
+	status := event.Status()
 	if status == "" || event.MailID == "" {
 		s.metrics.events.WithLabelValues("resend", "ignored").Inc()
 		return out, nil

@@ -21,7 +21,9 @@ import (
 type mailed struct {
 	BookingID uuid.UUID          `json:"booking_id"`
 	Message   invitation.Message `json:"message"`
-	// MailID is the provider's; empty when there was nothing to send any more.
+	// Sent is false when there was nothing to send any more.
+	Sent bool `json:"sent"`
+	// MailID is the provider's, as far as it told.
 	MailID string `json:"mail_id,omitzero"`
 }
 
@@ -29,7 +31,7 @@ type mailed struct {
 // the reminder.
 func (s *Set) BookingConfirmationEmail(ctx context.Context, job *river.Job[jobs.BookingConfirmationEmailArgs]) (any, error) {
 	return nil, s.mail(ctx, job.JobRow, job.Args.BookingID, invitation.Confirmation, func(ctx context.Context, tx pgx.Tx, b booking.Booking, c booking.Calendar, m mailed) error {
-		if m.MailID != "" {
+		if m.Sent {
 			if err := s.remind(ctx, tx, b, c); err != nil {
 				return err
 			}
@@ -75,8 +77,12 @@ func (s *Set) mail(
 	result := mailed{BookingID: id, Message: message}
 	if !s.pointless(b, message) {
 		result.MailID, err = s.send(ctx, b, calendar, message)
+		result.Sent = err == nil
 	}
 	var refused *fault.Fault
+	if errors.As(err, &refused) && refused.Details["reason"] == booking.ReasonMailChanged {
+		result.Sent, err = true, nil // by an attempt before this one
+	}
 	if errors.As(err, &refused) && decide(refused) == cancel {
 		err = s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 			return booking.FailedMail(ctx, tx, tenant, id, string(message), mailStatus(refused), refused, s.now())
@@ -87,7 +93,7 @@ func (s *Set) mail(
 		return err
 	}
 	return s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-		if result.MailID != "" {
+		if result.Sent {
 			if err := booking.SentMail(ctx, tx, tenant, id, string(message), result.MailID, s.now()); err != nil {
 				return err
 			}

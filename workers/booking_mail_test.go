@@ -132,3 +132,17 @@ func TestACancelledBookingIsNotConfirmed(t *testing.T) {
 	require.Equal(t, "cancellation", p.mails.Mails()[0].Tags["message"])
 	require.True(t, strings.Contains(string(p.mails.Mails()[0].Attachments[0].Content), "STATUS:CANCELLED"))
 }
+
+// A version with other templates sent the mail, and did not live to write it down.
+func TestAMailThatWasSentWithOtherBytesCountsAsSent(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t)
+	require.NoError(t, p.mails.Inject(mailbox.Fault{Kind: mailbox.FaultMismatch, Count: 1}))
+	p.work()
+	job, got := p.booked(p.book(0, "jo@example.com").ID)
+	require.Equal(t, intake.StateCompleted, job.State)
+	require.Equal(t, booking.EmailSent, got.EmailStatus)
+	var reminders int
+	require.NoError(t, p.login.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'booking_reminder_email'").Scan(&reminders))
+	require.Equal(t, 1, reminders)
+}

@@ -22,6 +22,10 @@ type Mail struct {
 	Tags map[string]string
 }
 
+// ReasonMailChanged is details.reason of a mail whose key the provider knows with
+// other contents: it was sent, by a version with other templates.
+const ReasonMailChanged = "MAIL_CHANGED"
+
 // Mailer sends mails. Repeating a call with the same mail sends one. Faults are
 // INVALID_INPUT (the provider refuses this mail for good) or UNAVAILABLE (try
 // again; after RetryAfter when there is one).

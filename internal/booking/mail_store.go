@@ -46,11 +46,12 @@ func (s EmailStatus) before() []EmailStatus {
 
 // SentMail records in the tenant's transaction tx that the provider took a message
 // about a booking. To repeat it changes nothing, whatever has become of the mail
-// since; another id of the provider is another mail, which begins anew.
+// since; another id of the provider is another mail, which begins anew. The id is
+// empty when the provider did not tell it.
 func SentMail(ctx context.Context, tx pgx.Tx, tenant string, bookingID uuid.UUID, message, providerID string, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO booking_mails AS mail (tenant_id, booking_id, message, provider_id, status, updated_at)
-		VALUES ($1, $2, $3, $4, 'sent', $5)
+		VALUES ($1, $2, $3, nullif($4, ''), 'sent', $5)
 		ON CONFLICT (tenant_id, booking_id, message) DO UPDATE SET
 			provider_id = excluded.provider_id, status = 'sent', failure = NULL, updated_at = excluded.updated_at
 		WHERE mail.provider_id IS DISTINCT FROM excluded.provider_id`,
@@ -87,15 +88,20 @@ type MailEvent struct {
 	Type string
 	// MailID is the provider's id of the mail; empty when the event is about none.
 	MailID string
+	// Transient says of a bounce that it was for the moment: a full mailbox.
+	Transient bool
 	// CreatedAt is when it happened; zero when the event does not say.
 	CreatedAt time.Time
 }
 
-// StatusOfEvent returns what an event of this type makes of a mail, by the one
-// table of them (https://resend.com/docs/dashboard/webhooks/event-types); empty
-// for types that make nothing of it.
-func StatusOfEvent(eventType string) EmailStatus {
-	switch eventType {
+// Status returns what the event makes of its mail, by the one table of them
+// (https://resend.com/docs/dashboard/webhooks/event-types); empty for events that
+// make nothing of it.
+func (e MailEvent) Status() EmailStatus {
+	if e.Transient {
+		return ""
+	}
+	switch e.Type {
 	case "email.delivered":
 		return EmailDelivered
 	case "email.bounced":

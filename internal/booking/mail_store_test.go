@@ -195,6 +195,6 @@ func TestEventsOfTheProvider(t *testing.T) {
 		"email.failed": booking.EmailFailed, "email.suppressed": booking.EmailSuppressed,
 		"email.sent": "", "email.opened": "", "email.clicked": "", "email.delivery_delayed": "", "contact.created": "", "": "",
 	} {
-		require.Equal(t, want, booking.StatusOfEvent(event), event)
+		require.Equal(t, want, booking.MailEvent{Type: event}.Status(), event)
 	}
 }

@@ -129,12 +129,15 @@ func parse(payload []byte) (event booking.MailEvent, ok bool) {
 		CreatedAt time.Time `json:"created_at"`
 		Data      struct {
 			EmailID string `json:"email_id"`
+			Bounce  struct {
+				Type string `json:"type"` // Permanent, Transient or Undetermined
+			} `json:"bounce"`
 		} `json:"data"`
 	}
 	if json.Unmarshal(payload, &body) != nil || !isWord(body.Type) {
 		return booking.MailEvent{}, false
 	}
-	event = booking.MailEvent{Type: body.Type, MailID: body.Data.EmailID}
+	event = booking.MailEvent{Type: body.Type, MailID: body.Data.EmailID, Transient: body.Data.Bounce.Type == "Transient"}
 	if !body.CreatedAt.IsZero() {
 		event.CreatedAt = body.CreatedAt.UTC()
 	}

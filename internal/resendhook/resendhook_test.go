@@ -71,6 +71,17 @@ func TestVerifyReturnsTheEvent(t *testing.T) {
 	}, event)
 }
 
+func TestABounceMayBeForTheMoment(t *testing.T) {
+	t.Parallel()
+	for kind, transient := range map[string]bool{"Permanent": false, "Transient": true, "Undetermined": false} {
+		text := strings.Replace(payload, "Permanent", kind, 1)
+		event, err := newVerifier(t, secretOf("current")).Verify([]byte(text), signed(now(), text))
+		require.NoError(t, err)
+		require.Equal(t, transient, event.Transient, kind)
+		require.Equal(t, transient, event.Status() == "", kind)
+	}
+}
+
 // The example of Svix's documentation proves that our own signing is theirs.
 func TestVerifyAcceptsThePublishedExample(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"millrace/internal/booking"
 	"millrace/internal/fault"
 	"millrace/internal/provider"
 )
@@ -19,7 +20,7 @@ const (
 	ReasonMailRefused = "MAIL_REFUSED"
 	// ReasonMailChanged: Resend has accepted another mail with this one's key within
 	// the last 24 hours. Final; the earlier mail is on its way.
-	ReasonMailChanged = "MAIL_CHANGED"
+	ReasonMailChanged = booking.ReasonMailChanged
 	// ReasonProviderError: Resend cannot send it now. Try again.
 	ReasonProviderError = "MAIL_PROVIDER_ERROR"
 )
