@@ -84,10 +84,12 @@ func (s *Set) mail(
 		result.Sent, err = true, nil // by an attempt before this one
 	}
 	if errors.As(err, &refused) && decide(refused) == cancel {
-		err = s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+		if err := s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 			return booking.FailedMail(ctx, tx, tenant, id, string(message), mailStatus(refused), refused, s.now())
-		})
-		return errors.Join(refused, err)
+		}); err != nil {
+			return err // what is not written down is tried again
+		}
+		return refused
 	}
 	if err != nil {
 		return err
