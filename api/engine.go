@@ -165,7 +165,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help: "Events that a provider sent, by outcome: taken, repeated, ignored (about nothing of ours), refused (not signed as it should be).",
 		}, []string{"provider", "outcome"}),
 	}
-	for _, outcome := range []string{"taken", "repeated", "ignored", "refused"} {
+	for _, outcome := range []string{eventTaken, eventRepeated, eventIgnored, eventRefused} {
 		m.events.WithLabelValues("stripe", outcome)
 		m.events.WithLabelValues("resend", outcome)
 	}

@@ -27,49 +27,41 @@ const tooEarly = 30 * time.Second
 // resendEvent takes in what became of a mail: delivered, bounced or complained.
 // An address whose mails come back gets no more of the tenant's.
 func (s *Server) resendEvent(ctx context.Context, in *resendEventInput) (*eventOutput, error) {
-	if s.opts.ResendEvents == nil {
-		s.metrics.events.WithLabelValues("resend", "refused").Inc()
-		return nil, fault.New(fault.Unavailable, "This server takes no events of Resend: its operator has to set RESEND_WEBHOOK_SECRET.")
-	}
-	if len(in.RawBody) > maxBody {
-		return nil, tooLarge()
-	}
-	event, err := s.opts.ResendEvents.Verify(in.RawBody, http.Header{
-		"Svix-Id": {in.ID}, "Svix-Timestamp": {in.Timestamp}, "Svix-Signature": {in.Signature},
-	})
-	if err != nil {
-		s.metrics.events.WithLabelValues("resend", "refused").Inc()
-		return nil, err
-	}
-	out := &eventOutput{}
-	out.Body.Received = true
+	var event booking.MailEvent
+	return s.event(provider{"resend", "Resend", "RESEND_WEBHOOK_SECRET"}, s.opts.ResendEvents != nil, in.RawBody, func() (err error) {
+		event, err = s.opts.ResendEvents.Verify(in.RawBody, http.Header{
+			"Svix-Id": {in.ID}, "Svix-Timestamp": {in.Timestamp}, "Svix-Signature": {in.Signature},
+		})
+		return err
+	}, func() (string, error) { return s.takeResendEvent(ctx, event) })
+}
+
+func (s *Server) takeResendEvent(ctx context.Context, event booking.MailEvent) (outcome string, err error) {
 	status := event.Status()
 	if status == "" || event.MailID == "" {
-		s.metrics.events.WithLabelValues("resend", "ignored").Inc()
-		return out, nil
+		return eventIgnored, nil
 	}
 	mails, err := booking.OfMail(ctx, s.opts.DB, event.MailID)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if len(mails) == 0 && s.opts.Now().Sub(event.CreatedAt) < tooEarly {
-		return nil, fault.New(fault.Conflict, "This mail is not known yet; tell again shortly.")
+		return "", fault.New(fault.Conflict, "This mail is not known yet; tell again shortly.")
 	}
-	outcome := "ignored" // another program's mail
+	outcome = eventIgnored // another program's mail
 	for _, mail := range mails {
 		err := s.opts.Writer.Change(ctx, mail.Tenant, requestID(ctx), func(ctx context.Context, tx pgx.Tx) (intake.Change, error) {
 			moved, err := booking.MarkMail(ctx, tx, mail, status, s.opts.Now())
-			if outcome = "repeated"; moved {
-				outcome = "taken"
+			if outcome = eventRepeated; moved {
+				outcome = eventTaken
 			}
 			return intake.Change{}, err
 		})
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		s.opts.Logger.InfoContext(ctx, "resend event", slog.String("requestId", requestID(ctx)), slog.String("type", event.Type),
 			slog.String("bookingId", mail.BookingID.String()), slog.String("tenantId", mail.Tenant), slog.String("outcome", outcome))
 	}
-	s.metrics.events.WithLabelValues("resend", outcome).Inc()
-	return out, nil
+	return outcome, nil
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"millrace/internal/fault"
 	"millrace/internal/intake"
 	"millrace/internal/payment"
 	"millrace/jobs"
@@ -17,53 +16,39 @@ type stripeEventInput struct {
 	RawBody   []byte `contentType:"application/json"`
 }
 
-type eventOutput struct {
-	Body struct {
-		Received bool `json:"received"`
-	}
-}
-
 // stripeEvent takes in what Stripe tells by itself. An event only says where to
 // look: it is recorded, and the payment's job, or another one in its place, asks
 // Stripe. So events that come twice, late or out of order do no harm, and 200
 // means that the look is as durable as any job.
 func (s *Server) stripeEvent(ctx context.Context, in *stripeEventInput) (*eventOutput, error) {
-	if s.opts.StripeEvents == nil {
-		s.metrics.events.WithLabelValues("stripe", "refused").Inc()
-		return nil, fault.New(fault.Unavailable, "This server takes no events of Stripe: its operator has to set STRIPE_WEBHOOK_SECRET.")
-	}
-	if len(in.RawBody) > maxBody {
-		return nil, tooLarge()
-	}
-	event, err := s.opts.StripeEvents.Verify(in.RawBody, in.Signature)
-	if err != nil {
-		s.metrics.events.WithLabelValues("stripe", "refused").Inc()
-		return nil, err
-	}
-	out := &eventOutput{}
-	out.Body.Received = true
+	var event payment.Event
+	return s.event(provider{"stripe", "Stripe", "STRIPE_WEBHOOK_SECRET"}, s.opts.StripeEvents != nil, in.RawBody, func() (err error) {
+		event, err = s.opts.StripeEvents.Verify(in.RawBody, in.Signature)
+		return err
+	}, func() (string, error) { return s.takeStripeEvent(ctx, event) })
+}
+
+func (s *Server) takeStripeEvent(ctx context.Context, event payment.Event) (outcome string, err error) {
 	if !event.Known() || event.IntentID == "" {
-		s.metrics.events.WithLabelValues("stripe", "ignored").Inc()
-		return out, nil
+		return eventIgnored, nil
 	}
 	payments, err := payment.OfIntent(ctx, s.opts.DB, event.IntentID)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	outcome := "ignored" // another program's intent
+	outcome = eventIgnored // another program's intent
 	for _, p := range payments {
 		fresh, err := s.followEvent(ctx, event, p)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		if outcome = "repeated"; fresh {
-			outcome = "taken"
+		if outcome = eventRepeated; fresh {
+			outcome = eventTaken
 			s.opts.Logger.InfoContext(ctx, "stripe event", slog.String("requestId", requestID(ctx)), slog.String("eventId", event.ID),
 				slog.String("type", event.Type), slog.String("paymentId", p.ID.String()), slog.String("tenantId", p.Tenant))
 		}
 	}
-	s.metrics.events.WithLabelValues("stripe", outcome).Inc()
-	return out, nil
+	return outcome, nil
 }
 
 // followEvent records an event about a payment and has the payment looked at, if

@@ -7,9 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-
-	"millrace/internal/postgres"
-	"millrace/jobs"
 )
 
 // Follow is news from outside about what a job of the tenant works on.
@@ -27,30 +24,24 @@ type Follow struct {
 
 // Follow commits the news together with the job that follows it up.
 func (w *Writer) Follow(ctx context.Context, f Follow) error {
-	kind, added := jobs.Find(f.Args.Kind()), false
-	err := w.tenancy.Tx(ctx, f.Tenant, func(tx pgx.Tx) error {
+	return w.Change(ctx, f.Tenant, "", func(ctx context.Context, tx pgx.Tx) (Change, error) {
 		if fresh, err := f.Note(ctx, tx); err != nil || !fresh {
-			return err
+			return Change{}, err
 		}
 		var state State
 		err := tx.QueryRow(ctx, "SELECT state::text FROM river_job WHERE id = $1 FOR UPDATE", f.JobID).Scan(&state)
+		gone := errors.Is(err, pgx.ErrNoRows)
+		if err != nil && !gone {
+			return Change{}, fmt.Errorf("intake: lock job: %w", err)
+		}
 		switch {
-		case err != nil && !errors.Is(err, pgx.ErrNoRows):
-			return fmt.Errorf("intake: lock job: %w", err)
-		case err != nil || state.Done():
-			if _, err := w.river.InsertTx(ctx, tx, f.Args, kind.InsertOpts(jobs.Metadata{TenantID: f.Tenant})); err != nil {
-				return fmt.Errorf("intake: follow up: %w", err)
-			}
-			added = true
+		case gone || state.Done():
+			return Change{Enqueue: f.Args}, nil
 		case state == StateScheduled || state == StateRetryable:
 			if _, err := w.river.JobRetryTx(ctx, tx, f.JobID); err != nil {
-				return fmt.Errorf("intake: wake job: %w", err)
+				return Change{}, fmt.Errorf("intake: wake job: %w", err)
 			}
 		}
-		return nil
+		return Change{}, nil
 	})
-	if err == nil && added {
-		w.metrics.enqueued(kind.Name, kind.Queue)
-	}
-	return postgres.Fault(err)
 }
