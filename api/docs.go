@@ -13,6 +13,10 @@ func (s *Server) docs() gin.HandlerFunc {
 		SettingsUI: map[string]string{"persistAuthorization": "true", "docExpansion": `"list"`, "defaultModelsExpandDepth": "0"},
 	})
 	return func(c *gin.Context) {
+		if c.Request.URL.Path == scoresPage {
+			explainScores(c)
+			return
+		}
 		// The page's own scripts and styles are inline; nothing may come from another origin.
 		c.Header("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'")
 		page.ServeHTTP(c.Writer, c.Request)
