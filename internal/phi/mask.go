@@ -1,0 +1,103 @@
+package phi
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Masker replaces identifiers by placeholders such as [NAME_1]. The same value has
+// the same placeholder in every text that one Masker masks; values of one type that
+// differ only in case, spaces and punctuation are the same. The zero value is ready
+// to use. It holds what it has masked, and is not safe for concurrent use.
+type Masker struct {
+	numbers map[string]int
+	taken   map[placeholder]bool
+	last    [kinds]int
+	key     []byte
+}
+
+// placeholder is what stands for one value.
+type placeholder struct {
+	kind   kind
+	number int
+}
+
+// Mask returns the text with every finding replaced, and the findings, whose
+// offsets are those of the text before. It returns the text itself when there are
+// none. Masking what was masked changes nothing; a placeholder that stands in the
+// text already is left alone, and its number goes to no other value.
+func (m *Masker) Mask(text string) (masked string, found []Finding) {
+	s := borrow()
+	defer s.release()
+	spans := s.scan(text)
+	for _, p := range s.placeholders {
+		if m.taken == nil {
+			m.taken = make(map[placeholder]bool)
+		}
+		m.taken[p] = true
+	}
+	if len(spans) == 0 {
+		return text, nil
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	at := 0
+	for _, sp := range spans {
+		b.WriteString(text[at:sp.start])
+		b.WriteByte('[')
+		b.WriteString(string(sp.kind.typ()))
+		b.WriteByte('_')
+		b.WriteString(strconv.Itoa(m.number(sp.kind, text[sp.start:sp.end])))
+		b.WriteByte(']')
+		at = sp.end
+	}
+	b.WriteString(text[at:])
+	return b.String(), findings(text, spans)
+}
+
+// number returns the number of a value.
+func (m *Masker) number(k kind, value string) int {
+	m.key = essence(append(m.key[:0], byte(k)), value)
+	if n, ok := m.numbers[string(m.key)]; ok {
+		return n
+	}
+	if m.numbers == nil {
+		m.numbers = make(map[string]int)
+	}
+	m.last[k]++
+	for m.taken[placeholder{k, m.last[k]}] {
+		m.last[k]++
+	}
+	m.numbers[string(m.key)] = m.last[k]
+	return m.last[k]
+}
+
+// essence appends what remains of a value without case, spaces and punctuation, or
+// the value when nothing does.
+func essence(b []byte, value string) []byte {
+	before := len(b)
+	for i := 0; i < len(value); {
+		switch c := value[i]; bytesClasses[c] {
+		case 'a', 'A':
+			b = append(b, c|0x20)
+			i++
+		case '0':
+			b = append(b, c)
+			i++
+		case 'h':
+			r, size := utf8.DecodeRuneInString(value[i:])
+			if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) {
+				b = utf8.AppendRune(b, unicode.ToLower(r))
+			}
+			i += size
+		default:
+			i++
+		}
+	}
+	if len(b) == before {
+		return append(b, value...)
+	}
+	return b
+}
