@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"millrace/internal/booking"
@@ -70,7 +69,7 @@ func (s *Server) listBookings(ctx context.Context, in *pageInput) (*bookingsOutp
 		return nil, err
 	}
 	out := &bookingsOutput{}
-	out.Body.Bookings, out.Body.NextPageToken = page(list, in.Limit, "booking", func(b booking.Booking) uuid.UUID { return b.ID })
+	out.Body.Bookings, out.Body.NextPageToken = page(list, in.Limit, "booking", func(b booking.Booking) string { return b.ID.String() })
 	return out, nil
 }
 
@@ -97,7 +96,7 @@ type putCalendarInput struct {
 }
 
 func (s *Server) putCalendar(ctx context.Context, in *putCalendarInput) (*calendarOutput, error) {
-	if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody); err != nil {
+	if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody, maxBody); err != nil {
 		return nil, err
 	}
 	c := booking.Calendar{Resource: booking.DefaultResource, ReminderMinutes: booking.DefaultReminderMinutes}

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxBody bounds a request body, in bytes.
+	// maxBody bounds a request body, in bytes, unless a kind needs more.
 	maxBody = 1 << 20
 	// bodyTimeout bounds how long a body may take to arrive.
 	bodyTimeout = 10 * time.Second
@@ -50,13 +50,17 @@ func operation(method, path, summary string) huma.Operation {
 		OperationID: strings.ToLower(method) + strings.NewReplacer("/v1", "", "/", "-", "{", "", "}", "").Replace(path),
 		Method:      method, Path: path, Summary: summary,
 		Tags:                         []string{tag(path)},
-		MaxBodyBytes:                 maxBody + 1, // huma refuses a body of exactly the limit
+		MaxBodyBytes:                 bodyLimit(maxBody),
 		BodyReadTimeout:              bodyTimeout,
 		RejectUnknownQueryParameters: true,
 		SkipValidateBody:             true, // strictjson and the domains validate, for every door alike
 		Errors:                       []int{http.StatusBadRequest},
 	}
 }
+
+// bodyLimit is how huma is told a limit, in bytes: it refuses a body of exactly what
+// it is told.
+func bodyLimit(limit int) int64 { return int64(limit) + 1 }
 
 func tag(path string) string {
 	parts := strings.Split(path, "/")
@@ -107,16 +111,17 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 	}
 }
 
-// jsonBody checks what huma leaves open about a body that it hands on raw.
-func jsonBody(contentType, contentEncoding string, body []byte) error {
+// jsonBody checks what huma leaves open about a body that it hands on raw. limit is
+// in bytes.
+func jsonBody(contentType, contentEncoding string, body []byte, limit int) error {
 	media, _, _ := strings.Cut(contentType, ";")
 	switch {
 	case !strings.EqualFold(strings.TrimSpace(media), "application/json"):
 		return fault.New(fault.UnsupportedMediaType, "Send the body as JSON, with `Content-Type: application/json`.")
 	case contentEncoding != "" && !strings.EqualFold(contentEncoding, "identity"):
 		return fault.New(fault.UnsupportedMediaType, "Send the body without a Content-Encoding.")
-	case len(body) > maxBody:
-		return tooLarge()
+	case len(body) > limit:
+		return tooLarge(limit)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func status(code fault.Code) int {
 		return http.StatusTooManyRequests
 	case fault.Unavailable:
 		return http.StatusServiceUnavailable
-	case fault.Unknown, fault.DBError:
+	case fault.Unknown, fault.DBError, fault.MaskingFailed:
 		return http.StatusInternalServerError
 	default:
 		return http.StatusInternalServerError
@@ -97,10 +97,12 @@ func (s *Server) errorOf(ctx context.Context, err error) *Error {
 var humaErrors = sync.OnceFunc(func() { //nolint:gochecknoglobals // huma's hook is global; set once
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		e := &Error{status: status, headers: http.Header{}}
+		limit := maxBody
 		if ctx != nil {
 			e.RequestID = requestID(ctx.Context())
+			limit = int(ctx.Operation().MaxBodyBytes) - 1 // see bodyLimit
 		}
-		f := humaFault(status, errs)
+		f := humaFault(status, errs, limit)
 		e.Message, e.Code, e.Details = f.Message, f.Code, f.Details
 		if f.Code == fault.InvalidInput {
 			e.status = http.StatusBadRequest
@@ -112,10 +114,10 @@ var humaErrors = sync.OnceFunc(func() { //nolint:gochecknoglobals // huma's hook
 	}
 })
 
-func humaFault(status int, errs []error) *fault.Fault {
+func humaFault(status int, errs []error, limit int) *fault.Fault {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
-		return tooLarge()
+		return tooLarge(limit)
 	case http.StatusRequestTimeout:
 		return fault.New(fault.RequestTimeout, "The request body did not arrive in time; send it again.")
 	case http.StatusInternalServerError:
@@ -142,6 +144,6 @@ func humaFault(status int, errs []error) *fault.Fault {
 	return fault.New(fault.InvalidInput, "The request is not valid.")
 }
 
-func tooLarge() *fault.Fault {
-	return fault.New(fault.PayloadTooLarge, "The request body is too large; split the request.").With("max_bytes", maxBody)
+func tooLarge(limit int) *fault.Fault {
+	return fault.New(fault.PayloadTooLarge, "The request body is too large; split the request.").With("max_bytes", limit)
 }

@@ -32,7 +32,7 @@ func (s *Server) event(from provider, configured bool, body []byte, verify func(
 		return nil, fault.New(fault.Unavailable, "This server takes no events of "+from.name+": its operator has to set "+from.variable+".")
 	}
 	if len(body) > maxBody {
-		return nil, tooLarge()
+		return nil, tooLarge(maxBody)
 	}
 	if err := verify(); err != nil {
 		count.WithLabelValues(eventRefused).Inc()

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"millrace/internal/fault"
 	"millrace/internal/intake"
+	"millrace/jobs"
 )
 
 // maxWait caps Prefer: wait.
@@ -33,11 +33,12 @@ type Job struct {
 	ScheduledAt time.Time         `json:"scheduled_at" doc:"When it may run (again) at the earliest."`
 	AttemptedAt *time.Time        `json:"attempted_at" doc:"When the newest attempt started."`
 	FinalizedAt *time.Time        `json:"finalized_at"`
+	Progress    *jobs.Progress    `json:"progress,omitzero" doc:"How far it is; absent when the kind does not count its work, and when it is completed."`
 	Result      json.RawMessage   `json:"result,omitzero" doc:"What the kind returns, when completed."`
 	Failure     *JobError         `json:"error,omitzero" doc:"Why it ended, when cancelled or discarded."`
 	Waiting     *JobError         `json:"waiting,omitzero" doc:"What it waits for, when it was put off: a provider that is down or asks for patience, or, with PAYMENT_FAILED and the reason ACTION_REQUIRED, the customer."`
 	Why         string            `json:"why,omitzero" doc:"Why it is not done yet."`
-	Links       map[string]string `json:"links" doc:"Where to go from here: self, and the domain row under its name."`
+	Links       map[string]string `json:"links" doc:"Where to go from here: self, and the domain row and what comes of it under their names."`
 }
 
 // JobError is why a job failed.
@@ -57,9 +58,13 @@ func (s *Server) render(job intake.Job) Job {
 	if job.State == intake.StateCompleted {
 		view.Result = job.Output
 	}
-	view.Failure, view.Waiting = jobError(job.Outcome()), jobError(job.Waiting)
+	view.Failure, view.Waiting, view.Progress = jobError(job.Outcome()), jobError(job.Waiting), job.Progress
 	if kind := s.kinds[job.Kind]; kind != nil && kind.Resource != "" && job.ResourceID != nil {
-		view.Links[kind.Resource] = "/v1/" + kind.Resource + "s/" + job.ResourceID.String()
+		for _, name := range []string{kind.Resource, kind.Yields} {
+			if name != "" {
+				view.Links[name] = "/v1/" + name + "s/" + job.ResourceID.String()
+			}
+		}
 	}
 	return view
 }
@@ -249,10 +254,7 @@ func (s *Server) listJobs(ctx context.Context, in *jobsInput) (*jobsOutput, erro
 		return nil, err
 	}
 	out := &jobsOutput{}
-	if len(list) > in.Limit {
-		list = list[:in.Limit]
-		out.Body.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte("job:" + strconv.FormatInt(list[in.Limit-1].ID, 10)))
-	}
+	list, out.Body.NextPageToken = page(list, in.Limit, "job", func(job intake.Job) string { return strconv.FormatInt(job.ID, 10) })
 	out.Body.Jobs = make([]Job, len(list))
 	for i, job := range list {
 		out.Body.Jobs[i] = s.render(job)
@@ -264,11 +266,9 @@ func pageStart(token string) (int64, error) {
 	if token == "" {
 		return 0, nil
 	}
-	text, err := base64.RawURLEncoding.DecodeString(token)
-	if number, ok := strings.CutPrefix(string(text), "job:"); ok && err == nil {
-		if id, err := strconv.ParseInt(number, 10, 64); err == nil && id > 0 {
-			return id, nil
-		}
+	number, ok := pagePosition(token, "job")
+	if id, err := strconv.ParseInt(number, 10, 64); ok && err == nil && id > 0 {
+		return id, nil
 	}
 	return 0, badPageToken()
 }

@@ -20,10 +20,9 @@ func (in *pageInput) before(name string) (uuid.UUID, error) {
 	if in.PageToken == "" {
 		return uuid.Nil, nil
 	}
-	text, err := base64.RawURLEncoding.DecodeString(in.PageToken)
-	id, ours := strings.CutPrefix(string(text), name+":")
+	id, ours := pagePosition(in.PageToken, name)
 	before, ok := newUUID(id)
-	if err != nil || !ours || !ok || before == uuid.Nil {
+	if !ours || !ok || before == uuid.Nil {
 		return uuid.Nil, badPageToken()
 	}
 	return before, nil
@@ -31,12 +30,25 @@ func (in *pageInput) before(name string) (uuid.UUID, error) {
 
 // page cuts a list that was asked for with one row too many, and returns the
 // token of the next page if there is one. The list is never null.
-func page[R any](list []R, limit int, name string, id func(R) uuid.UUID) (rows []R, next string) {
+func page[R any](list []R, limit int, name string, position func(R) string) (rows []R, next string) {
 	if len(list) > limit {
 		list = list[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(name + ":" + id(list[limit-1]).String()))
+		next = pageToken(name, position(list[limit-1]))
 	}
 	return append([]R{}, list...), next
+}
+
+// pageToken writes where a page of the named list ends.
+func pageToken(name, position string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(name + ":" + position))
+}
+
+// pagePosition reads what pageToken wrote for the same list. ok is false for
+// anything else.
+func pagePosition(token, name string) (position string, ok bool) {
+	text, err := base64.RawURLEncoding.DecodeString(token)
+	position, ours := strings.CutPrefix(string(text), name+":")
+	return position, ours && err == nil
 }
 
 func badPageToken() error {

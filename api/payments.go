@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 
-	"github.com/google/uuid"
-
 	"millrace/internal/fault"
 	"millrace/internal/payment"
 )
@@ -46,6 +44,6 @@ func (s *Server) listPayments(ctx context.Context, in *pageInput) (*paymentsOutp
 		return nil, err
 	}
 	out := &paymentsOutput{}
-	out.Body.Payments, out.Body.NextPageToken = page(list, in.Limit, "payment", func(p payment.Payment) uuid.UUID { return p.ID })
+	out.Body.Payments, out.Body.NextPageToken = page(list, in.Limit, "payment", func(p payment.Payment) string { return p.ID.String() })
 	return out, nil
 }

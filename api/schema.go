@@ -27,6 +27,8 @@ func openAPI(version string) huma.Config {
 		{Name: "calendar", Description: "When a tenant can be booked."},
 		{Name: "slots", Description: "What is free."},
 		{Name: "bookings", Description: "Appointments, and the mails about them."},
+		{Name: "conversations", Description: "Conversations to score; personal data in them is masked before they are stored."},
+		{Name: "scores", Description: "How satisfied users seem to be, and why."},
 		{Name: "callbacks", Description: "What providers tell by themselves; signed."},
 		{Name: "jobs", Description: "The state of everything that was submitted."},
 		{Name: "server", Description: "Liveness and readiness."},

@@ -80,10 +80,12 @@ type submissionOutput struct {
 // the submission's options beside it.
 func (s *Server) submission(api huma.API, path string, kind *jobs.Kind) {
 	op := post(path, kind.Summary)
+	limit := max(maxBody, kind.MaxBody)
+	op.MaxBodyBytes = bodyLimit(limit)
 	registry := api.OpenAPI().Components.Schemas
 	answerSchema(&op, acceptedSchema(registry, kind))
 	register(s, api, op, apikey.JobsWrite, func(ctx context.Context, in *submissionInput) (*submissionOutput, error) {
-		if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody); err != nil {
+		if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody, limit); err != nil {
 			return nil, err
 		}
 		input, options, err := splitOptions(in.RawBody)
@@ -99,10 +101,15 @@ func (s *Server) submission(api huma.API, path string, kind *jobs.Kind) {
 func (s *Server) submissionOfAnyKind(api huma.API) {
 	const path = "/v1/jobs"
 	op := post(path, "Submit a job of any public kind")
+	limit := maxBody
+	for _, kind := range s.kinds {
+		limit = max(limit, kind.MaxBody)
+	}
+	op.MaxBodyBytes = bodyLimit(limit)
 	registry := api.OpenAPI().Components.Schemas
 	answerSchema(&op, acceptedSchema(registry, nil))
 	register(s, api, op, apikey.JobsWrite, func(ctx context.Context, in *submissionInput) (*submissionOutput, error) {
-		if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody); err != nil {
+		if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody, limit); err != nil {
 			return nil, err
 		}
 		var body struct {

@@ -1,6 +1,6 @@
 // Package client is Millrace's client for apps: it submits work, waits for its
-// outcome, reads and controls jobs, and reads and keeps calendars over the HTTP
-// API. It needs nothing but the standard library.
+// outcome, reads and controls jobs, reads and keeps calendars, and reads scores over
+// the HTTP API. It needs nothing but the standard library.
 //
 // A submission carries an idempotency key, so that it can be repeated after any
 // failure without doing the work twice. The client does so by itself, a bounded

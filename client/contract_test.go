@@ -13,9 +13,12 @@ import (
 	"millrace/api"
 	"millrace/client"
 	"millrace/internal/booking"
+	"millrace/internal/conversation"
 	"millrace/internal/fault"
 	"millrace/internal/intake"
 	"millrace/internal/payment"
+	"millrace/internal/satisfaction"
+	"millrace/jobs"
 )
 
 // The client has types of its own, so that apps depend on little. These tests
@@ -36,6 +39,20 @@ func TestTypesHaveTheServersMembers(t *testing.T) {
 		{reflect.TypeFor[booking.Calendar](), reflect.TypeFor[client.Calendar]()},
 		{reflect.TypeFor[booking.Opening](), reflect.TypeFor[client.Opening]()},
 		{reflect.TypeFor[booking.Business](), reflect.TypeFor[client.Business]()},
+		{reflect.TypeFor[conversation.Request](), reflect.TypeFor[client.ConversationRequest]()},
+		{reflect.TypeFor[conversation.Message](), reflect.TypeFor[client.Message]()},
+		{reflect.TypeFor[conversation.Feedback](), reflect.TypeFor[client.Feedback]()},
+		{reflect.TypeFor[conversation.Conversation](), reflect.TypeFor[client.Conversation]()},
+		{reflect.TypeFor[conversation.Skip](), reflect.TypeFor[client.SkippedMessage]()},
+		{reflect.TypeFor[conversation.Score](), reflect.TypeFor[client.Score]()},
+		{reflect.TypeFor[conversation.Summary](), reflect.TypeFor[client.ScoreSummary]()},
+		{reflect.TypeFor[conversation.Day](), reflect.TypeFor[client.ScoreDay]()},
+		{reflect.TypeFor[satisfaction.Estimate](), reflect.TypeFor[client.Estimate]()},
+		{reflect.TypeFor[satisfaction.SubScore](), reflect.TypeFor[client.SubScore]()},
+		{reflect.TypeFor[satisfaction.Sentiment](), reflect.TypeFor[client.Sentiment]()},
+		{reflect.TypeFor[satisfaction.Point](), reflect.TypeFor[client.Point]()},
+		{reflect.TypeFor[satisfaction.Reason](), reflect.TypeFor[client.Reason]()},
+		{reflect.TypeFor[jobs.Progress](), reflect.TypeFor[client.Progress]()},
 		{reflect.TypeFor[fault.Field](), reflect.TypeFor[client.Field]()},
 	} {
 		require.ElementsMatch(t, members(pair.server), members(pair.client), pair.client)
@@ -51,6 +68,11 @@ func TestListsAreTheServers(t *testing.T) {
 	require.ElementsMatch(t, enum[booking.Booking](t, "Status"), texts(client.BookingStatuses()))
 	require.ElementsMatch(t, enum[booking.Booking](t, "EmailStatus"), texts(client.EmailStatuses()))
 	require.Equal(t, booking.DefaultResource, client.DefaultResource)
+	require.ElementsMatch(t, enum[conversation.Conversation](t, "Status"), texts(client.ConversationStatuses()))
+	require.ElementsMatch(t, enum[conversation.Message](t, "Role"), texts(client.Roles()))
+	require.ElementsMatch(t, enum[conversation.Summary](t, "Verdict"), texts(client.Verdicts()))
+	require.ElementsMatch(t, enum[satisfaction.Score](t, "Verdict"), texts(client.Verdicts()))
+	require.ElementsMatch(t, texts(conversation.Verdicts()), texts(client.Verdicts()))
 }
 
 // A payment that the server writes with every member comes through the client's
@@ -110,6 +132,54 @@ func TestSlotsAndCalendarsAreReadWhole(t *testing.T) {
 	closed := calendar
 	closed.Hours, closed.BufferMinutes, closed.ReminderMinutes = booking.Hours{}, 0, 0
 	requireReadWhole[client.Calendar](t, closed)
+}
+
+func TestConversationsAreReadWhole(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2030, 1, 31, 9, 30, 0, 123456000, time.UTC)
+	written := conversation.Conversation{
+		ID: uuid.MustParse("019a2f5e-7c1b-7d3e-9a40-0c5b1f2e3d4c"), Tenant: "alice", SessionID: "chat-4711", Status: conversation.Scored,
+		MessageCount: 2, SkippedCount: 1, Skipped: []conversation.Skip{{Index: 1, Problem: "must be an object"}}, Masked: map[string]int{"EMAIL": 1},
+		HasFeedback: true, JobID: 4711, Model: "1", CreatedAt: at, ScoredAt: &at,
+	}
+	for _, whole := range []any{written, written.Skipped[0]} {
+		requireNoZeroField(t, whole)
+	}
+	requireReadWhole[client.Conversation](t, written)
+	requireReadWhole[client.Conversation](t, conversation.New("alice", written.ID, conversation.Request{SessionID: "s"}, at))
+
+	stars := 4
+	asked := conversation.Request{
+		SessionID: "chat-4711", Messages: conversation.Messages{{Role: satisfaction.User, Content: "Hello", At: at}},
+		Feedback: &conversation.Feedback{Stars: &stars, Thumbs: "up", Text: "ok"},
+	}
+	requireReadWhole[client.ConversationRequest](t, asked)
+}
+
+func TestScoresAreReadWhole(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2030, 1, 31, 9, 30, 0, 123456000, time.UTC)
+	estimate := satisfaction.Estimate{Satisfaction: 63.5, Rating: 3.54, Confidence: 0.62}
+	reasons := []satisfaction.Reason{{Feature: "thanks", Effect: 4.2, Text: "The user said thank you.", Turns: []int{2}}}
+	aspect := &satisfaction.SubScore{Score: 58, Reasons: reasons}
+	id := uuid.MustParse("019a2f5e-7c1b-7d3e-9a40-0c5b1f2e3d4c")
+	written := conversation.Score{
+		ID: id, Tenant: "alice", SessionID: "chat-4711", CreatedAt: at, ScoredAt: at,
+		Score: satisfaction.Score{
+			Model: "1", Estimate: estimate, Verdict: satisfaction.Neutral, Inferred: estimate, Stated: &estimate, Reasons: reasons,
+			Sentiment:  satisfaction.Sentiment{SubScore: *aspect, Course: []satisfaction.Point{{Turn: 2, Sentiment: 0.42}}},
+			Engagement: aspect, Responsiveness: aspect, Resolution: aspect, AgentQuality: aspect,
+		},
+	}
+	mean := 63.5
+	day := conversation.Day{Date: "2030-01-31", Count: 1, Mean: &mean, Buckets: []int64{0, 0, 0, 0, 0, 0, 1, 0, 0, 0}}
+	summary := conversation.Summary{ID: id, SessionID: "chat-4711", CreatedAt: at, ScoredAt: at, Model: "1", Estimate: estimate, Verdict: satisfaction.Neutral}
+	for _, whole := range []any{written, written.Sentiment, written.Sentiment.Course[0], reasons[0], day, summary} {
+		requireNoZeroField(t, whole)
+	}
+	requireReadWhole[client.Score](t, written)
+	requireReadWhole[client.ScoreSummary](t, summary)
+	requireReadWhole[client.ScoreDay](t, day)
 }
 
 // requireReadWhole compares what the server writes with what the client's type C

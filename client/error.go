@@ -38,6 +38,7 @@ const (
 	CodeRateLimitExceeded     Code = "RATE_LIMIT_EXCEEDED"
 	CodeUnknown               Code = "UNKNOWN"
 	CodeDBError               Code = "DB_ERROR"
+	CodeMaskingFailed         Code = "MASKING_FAILED" // nothing was stored; see SubmitConversation
 	CodeUnavailable           Code = "UNAVAILABLE"
 )
 
@@ -47,7 +48,7 @@ func Codes() []Code {
 		CodeInvalidInput, CodeIdempotencyMismatch, CodeAuthRequired, CodePaymentFailed, CodeTenantAccessDenied,
 		CodeNotFound, CodeMethodNotAllowed, CodeRequestTimeout, CodePayloadTooLarge, CodeUnsupportedMediaType,
 		CodeSlotUnavailable, CodeIdempotencyInProgress, CodeConflict, CodeJobCancelled, CodeRateLimitExceeded, CodeUnknown, CodeDBError,
-		CodeUnavailable,
+		CodeMaskingFailed, CodeUnavailable,
 	}
 }
 

@@ -51,6 +51,9 @@ type Job struct {
 	ScheduledAt time.Time  `json:"scheduled_at"`
 	AttemptedAt *time.Time `json:"attempted_at"`
 	FinalizedAt *time.Time `json:"finalized_at"`
+	// Progress is how far the job is; nil when its kind does not count its work, and
+	// when it is completed.
+	Progress *Progress `json:"progress,omitempty"`
 	// Result is what the kind returns; nil unless the job is completed.
 	Result json.RawMessage `json:"result,omitempty"`
 	// Failure is why the job ended without success; nil otherwise.
@@ -60,12 +63,19 @@ type Job struct {
 	Waiting *Failure `json:"waiting,omitempty"`
 	// Why says in words what the job is waiting for.
 	Why string `json:"why,omitempty"`
-	// Links are paths on the server: self, and the domain row under its name.
+	// Links are paths on the server: self, and the domain row and what comes of it
+	// under their names.
 	Links map[string]string `json:"links"`
 
 	// Raw is the job as the server wrote it, with members that this version of
 	// the client does not know.
 	Raw json.RawMessage `json:"-"`
+}
+
+// Progress is how far a job is with work that it counts.
+type Progress struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
 }
 
 // Failure is why a job or a payment failed.

@@ -18,8 +18,9 @@ type SubmitOptions struct {
 	// characters. Repeating a submission with its key changes nothing and answers
 	// the same; with another input it is an error with the code
 	// IDEMPOTENCY_MISMATCH. A key belongs to the method that it was used with:
-	// SubmitPayment, SubmitBooking and Submit do not know each other's. Default: a
-	// new one for this call, which covers the client's own repetitions only.
+	// SubmitPayment, SubmitBooking, SubmitConversation, Rescore and Submit do not know
+	// each other's. Default: a new one for this call, which covers the client's own
+	// repetitions only.
 	IdempotencyKey string
 	// ScheduledAt is when the job may run at the earliest, within ten years
 	// from now. Zero is at once.
@@ -42,6 +43,9 @@ type Submission struct {
 	// Booking is what the job confirms; nil unless its kind is
 	// booking_confirmation_email.
 	Booking *Booking `json:"booking"`
+	// Conversation is what the job scores; nil unless its kind is
+	// conversation_scoring.
+	Conversation *Conversation `json:"conversation"`
 	// Replayed says that an earlier submission with the same key was answered
 	// for: nothing new was started.
 	Replayed bool `json:"-"`

@@ -45,6 +45,7 @@ func queues() dashboard {
 			{"What fails?", failurePanels()},
 			{"How long does it take?", timePanels()},
 			{"Providers (all queues)", providerPanels()},
+			{"Conversations (all queues)", conversationPanels()},
 			{"Intake (all queues)", intakePanels()},
 			{"Database connections (all queues)", poolPanels()},
 		},
@@ -179,7 +180,7 @@ func failurePanels() []panel {
 		{
 			title: "Put off",
 			description: "Attempts a minute that ended without a verdict and cost the job nothing: snoozed (the provider asked us to wait: rate limit, maintenance, or it refuses our key), " +
-				"interrupted (the worker was stopping). Snoozed for long: ask the provider for a higher limit, or check the key. Interrupted belongs to deploys only.",
+				"interrupted (the worker was stopping). Long work that goes on in another attempt is not in it. Snoozed for long: ask the provider for a higher limit, or check the key. Interrupted belongs to deploys only.",
 			view: bars, unit: perMinute, width: 8, height: 8,
 			queries: []query{{
 				"{{kind}} {{outcome}}",
@@ -296,6 +297,40 @@ func providerPanels() []panel {
 			view: lines, unit: perMinute, width: 6, height: 8,
 			queries: []query{{"{{provider}} {{outcome}}", `60 * sum by (provider, outcome) (rate(millrace_provider_events_total[$__rate_interval]))`}},
 			looks:   []look{{series: "/ refused$/", color: red}},
+		},
+	}
+}
+
+func conversationPanels() []panel {
+	return []panel{
+		{
+			title: "Scores by verdict",
+			description: "Conversations a minute that got their first score, by verdict; what is scored again is not in it. " +
+				"If dissatisfied grows, read the reasons of the lowest scores: GET /v1/scores?sort=satisfaction&order=asc. " +
+				"Mostly too_little_to_say: an app submits conversations before they have begun.",
+			view: bars, unit: perMinute, width: 8, height: 8,
+			queries: []query{{"{{verdict}}", `60 * sum by (verdict) (rate(millrace_conversations_scored_total[$__rate_interval]))`}},
+			looks: []look{
+				{series: "/^satisfied$/", color: green},
+				{series: "/^neutral$/", color: yellow},
+				{series: "/^dissatisfied$/", color: red},
+				{series: "/^too_little_to_say$/", color: blue},
+			},
+		},
+		{
+			title: "Messages",
+			description: "Messages a minute in conversations that were scored: kept, or skipped because of a problem. Skipped should be next to none. " +
+				"If it grows, an app has changed its format: the answer to its submission, and GET /v1/conversations/{id}, name each message and its problem.",
+			view: lines, unit: perMinute, width: 8, height: 8,
+			queries: []query{{"{{outcome}}", `60 * sum by (outcome) (rate(millrace_conversation_messages_total[$__rate_interval]))`}},
+			looks:   []look{{series: "/^skipped$/", color: orange}},
+		},
+		{
+			title: "Masked",
+			description: "Personal data a minute that was masked in conversations before they were stored, by type. It follows the number of messages. " +
+				"If a type falls to nothing while conversations flow, the form of what people write has changed, or the masking: look into it at once. A new type that jumps is probably found where there is none.",
+			view: lines, unit: perMinute, width: 8, height: 8,
+			queries: []query{{"{{type}}", `60 * sum by (type) (rate(millrace_phi_masked_total[$__rate_interval]))`}},
 		},
 	}
 }

@@ -14,6 +14,8 @@ type Handlers interface {
 	BookingConfirmationEmail(ctx context.Context, job *river.Job[BookingConfirmationEmailArgs]) (result any, err error)
 	BookingCancellationEmail(ctx context.Context, job *river.Job[BookingCancellationEmailArgs]) (result any, err error)
 	BookingReminderEmail(ctx context.Context, job *river.Job[BookingReminderEmailArgs]) (result any, err error)
+	ConversationScoring(ctx context.Context, job *river.Job[ConversationScoringArgs]) (result any, err error)
+	ConversationRescoring(ctx context.Context, job *river.Job[ConversationRescoringArgs]) (result any, err error)
 }
 
 // Catalog is the list of every kind of job. Routes, worker registration, metric
@@ -25,5 +27,7 @@ func Catalog() []*Kind {
 		bookingConfirmationEmail(Handlers.BookingConfirmationEmail),
 		bookingCancellationEmail(Handlers.BookingCancellationEmail),
 		bookingReminderEmail(Handlers.BookingReminderEmail),
+		conversationScoring(Handlers.ConversationScoring),
+		conversationRescoring(Handlers.ConversationRescoring),
 	}
 }

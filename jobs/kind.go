@@ -35,6 +35,12 @@ type Kind struct {
 	// Resource is what the answer calls the domain row that the job works on
 	// ("payment"); empty for kinds whose jobs stand alone.
 	Resource string
+	// Yields is what the job makes under the id of the domain row ("score"); empty
+	// when the row itself tells the outcome.
+	Yields string
+	// MaxBody bounds a request that submits the kind, in bytes; zero leaves the
+	// API's own limit.
+	MaxBody int
 	// KeyRequired says that a submission must bring an idempotency key, because
 	// a repeat without one would do harm.
 	KeyRequired bool
@@ -78,6 +84,9 @@ type Accepted struct {
 	// for a slot, those with a deadline run first, the earliest before the others.
 	// Zero means none.
 	Deadline time.Time
+	// Size is how many bytes the domain row has to write, about, when that is more
+	// than a few thousand.
+	Size int
 	// Hash is SHA-256 over the normalised input: equal for requests that ask for
 	// the same, whatever their order of members and white space.
 	Hash [sha256.Size]byte
@@ -168,6 +177,8 @@ type store[R any] struct {
 	original   func(R) R
 	// deadline returns Accepted.Deadline; nil when no row has one.
 	deadline func(R) time.Time
+	// size returns Accepted.Size; nil when rows are small.
+	size func(R) int
 	// complete is Kind.Complete; nil when the input says everything.
 	complete func(ctx context.Context, db *postgres.Tenancy, tenant string, row R) (R, error)
 }
@@ -185,6 +196,9 @@ func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept
 		accepted := Accepted{Args: args, Resource: row, ResourceID: at.ID, Hash: hash}
 		if rows.deadline != nil {
 			accepted.Deadline = rows.deadline(row)
+		}
+		if rows.size != nil {
+			accepted.Size = rows.size(row)
 		}
 		return accepted, nil
 	}

@@ -36,7 +36,7 @@ func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer
 		logger: logger,
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_job_attempts_total",
-			Help: "Attempts that ended, by outcome: completed, cancelled, discarded, retried, snoozed, interrupted.",
+			Help: "Attempts that ended, by outcome: completed, cancelled, discarded, retried, snoozed, continued, interrupted.",
 		}, []string{"kind", "queue", "outcome"}),
 		finished: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_jobs_finished_total",
@@ -64,7 +64,7 @@ func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer
 	// Every series is there from the start: a rate does not see a first sample,
 	// and the first failure is the one that counts.
 	for _, kind := range jobs.Catalog() {
-		for _, outcome := range []string{completed, cancelled, discarded, retried, snoozed, interrupted} {
+		for _, outcome := range []string{completed, cancelled, discarded, retried, snoozed, continued, interrupted} {
 			o.attempts.WithLabelValues(kind.Name, kind.Queue, outcome)
 			if final(outcome) {
 				o.finished.WithLabelValues(kind.Name, kind.Queue, outcome)
@@ -84,6 +84,7 @@ const (
 	discarded   = "discarded"
 	retried     = "retried"
 	snoozed     = "snoozed"
+	continued   = "continued"
 	interrupted = "interrupted"
 )
 
@@ -135,6 +136,9 @@ func end(job *rivertype.JobRow, err error) (outcome string, told error) {
 	if err == nil {
 		return completed, nil
 	}
+	if errors.Is(err, errUnfinished) {
+		return continued, river.JobSnooze(0)
+	}
 	if errors.Is(err, context.Canceled) {
 		// Stopping, or cancelled from outside: River knows which, from the context's cause.
 		return interrupted, fault.From(err)
@@ -185,7 +189,7 @@ func (o *observer) log(ctx context.Context, job *rivertype.JobRow, outcome strin
 	} else if outcome == completed {
 		level = slog.LevelDebug // the platform's own, by the minute
 	}
-	if err != nil {
+	if err != nil && outcome != continued {
 		f := fault.From(err)
 		attrs = append(attrs, slog.String("errorCode", string(f.Code)), slog.Any("error", f))
 		var panicked *panicError

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
@@ -22,6 +23,10 @@ const (
 	snooze decision = "snooze"
 )
 
+// errUnfinished ends an attempt whose time is up although nothing failed: the job
+// goes on at once in another one, which costs none of its attempts.
+var errUnfinished = errors.New("workers: the job goes on in another attempt")
+
 // decide is the one table from fault to retry.
 func decide(f *fault.Fault) decision {
 	switch f.Code {
@@ -35,7 +40,7 @@ func decide(f *fault.Fault) decision {
 			return snooze // the customer must authenticate it
 		}
 		return cancel
-	case fault.Unknown, fault.DBError, fault.RequestTimeout:
+	case fault.Unknown, fault.DBError, fault.MaskingFailed, fault.RequestTimeout:
 		return retry
 	case fault.InvalidInput, fault.IdempotencyMismatch, fault.AuthRequired, fault.TenantAccessDenied,
 		fault.NotFound, fault.MethodNotAllowed, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.SlotUnavailable, fault.Conflict, fault.JobCancelled:

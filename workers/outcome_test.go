@@ -34,6 +34,7 @@ func TestDecideKnowsEveryCode(t *testing.T) {
 		fault.RateLimitExceeded:     {retry, snooze},
 		fault.Unknown:               {retry, retry},
 		fault.DBError:               {retry, retry},
+		fault.MaskingFailed:         {retry, retry},
 		fault.Unavailable:           {retry, snooze},
 	}
 	require.Len(t, want, len(fault.Codes()))

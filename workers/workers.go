@@ -18,8 +18,10 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"millrace/internal/booking"
+	"millrace/internal/conversation"
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
+	"millrace/internal/satisfaction"
 	"millrace/jobs"
 )
 
@@ -33,6 +35,8 @@ type Options struct {
 	Mailer booking.Mailer
 	// From is the sender of mails, an address that may carry a name. Required.
 	From string
+	// Model scores conversations. Default satisfaction.Default().
+	Model conversation.Model
 	// Slots is how many jobs of each queue this process runs at once. A queue
 	// that it leaves out is not worked. Default: the catalogue's.
 	Slots map[string]int
@@ -65,6 +69,8 @@ type Set struct {
 	payments       *payment.Capturer
 	mailer         booking.Mailer
 	from           string
+	model          conversation.Model
+	scores         *scoreMetrics
 	abandonedAfter time.Duration
 }
 
@@ -93,11 +99,18 @@ func New(opts Options) (*Runner, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Model == nil {
+		opts.Model = satisfaction.Default()
+	}
 	queues, err := queueConfig(opts.Slots)
 	if err != nil {
 		return nil, err
 	}
 	observer, err := newObserver(opts.Logger, opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := newScoreMetrics(opts.Metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +122,8 @@ func New(opts Options) (*Runner, error) {
 		payments:       &payment.Capturer{DB: db, Gateway: opts.Gateway, Now: opts.Now},
 		mailer:         opts.Mailer,
 		from:           opts.From,
+		model:          opts.Model,
+		scores:         scores,
 		abandonedAfter: opts.AbandonedAfter,
 	}
 	longest := jobs.LongestTimeout()

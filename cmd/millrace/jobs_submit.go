@@ -125,8 +125,8 @@ func readInput(cmd *cobra.Command, args, file string) (json.RawMessage, error) {
 	return text, nil
 }
 
-// maxInput is the largest request body that the server takes, in bytes.
-const maxInput = 1 << 20
+// maxInput is the largest request body that the server takes for any kind, in bytes.
+const maxInput = 2 << 20
 
 func readInputFile(cmd *cobra.Command, file string) (name string, text []byte, err error) {
 	in := cmd.InOrStdin()

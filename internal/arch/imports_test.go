@@ -48,7 +48,7 @@ func breaches() map[string]breach {
 			},
 		},
 		"domains": {
-			files: []string{"internal/apikey/*.go", "internal/brandnew/*.go", "internal/payment/*.go"},
+			files: []string{"internal/apikey/*.go", "internal/brandnew/*.go", "internal/conversation/*.go", "internal/payment/*.go"},
 			imports: []string{
 				"millrace/api", "millrace/internal/booking", "millrace/internal/intake", "millrace/jobs", "millrace/workers",
 			},
@@ -58,11 +58,14 @@ func breaches() map[string]breach {
 			imports: []string{"millrace/api", "millrace/jobs", "millrace/workers"},
 		},
 		"leaves": {
-			files:   []string{"internal/fault/*.go", "internal/money/*.go", "internal/postgres/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go"},
+			files: []string{
+				"internal/fault/*.go", "internal/money/*.go", "internal/phi/*.go", "internal/postgres/*.go", "internal/satisfaction/*.go",
+				"internal/strictjson/*.go", "internal/telemetry/*.go",
+			},
 			imports: []string{"millrace/internal/payment", "millrace/internal/postgres"},
 		},
 		"fault": {
-			files:   []string{"internal/fault/*.go", "internal/money/*.go"},
+			files:   []string{"internal/fault/*.go", "internal/money/*.go", "internal/phi/*.go", "internal/satisfaction/*.go"},
 			imports: []string{"millrace/internal/fault", "millrace/internal/telemetry"},
 		},
 		"adapters": {
@@ -105,6 +108,7 @@ func rightful() map[string][]string {
 		"api/*.go":                      {"github.com/danielgtaylor/huma/v2", "github.com/gin-gonic/gin", "millrace/internal/intake", "millrace/internal/payment", "millrace/jobs"},
 		"cmd/intake/*.go":               {"millrace/internal/config", "millrace/internal/program"},
 		"internal/config/*.go":          {"millrace/jobs"},
+		"internal/conversation/*.go":    {"millrace/internal/fault", "millrace/internal/phi", "millrace/internal/postgres", "millrace/internal/satisfaction"},
 		"internal/intake/*.go":          {"github.com/riverqueue/river", "millrace/jobs"},
 		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres"},
 		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},

@@ -33,6 +33,7 @@ const (
 	RateLimitExceeded     Code = "RATE_LIMIT_EXCEEDED"
 	Unknown               Code = "UNKNOWN"
 	DBError               Code = "DB_ERROR"
+	MaskingFailed         Code = "MASKING_FAILED"
 	Unavailable           Code = "UNAVAILABLE"
 )
 
@@ -41,7 +42,7 @@ func Codes() []Code {
 	return []Code{
 		InvalidInput, IdempotencyMismatch, AuthRequired, PaymentFailed, TenantAccessDenied, NotFound, MethodNotAllowed,
 		RequestTimeout, PayloadTooLarge, UnsupportedMediaType, SlotUnavailable, IdempotencyInProgress, Conflict, JobCancelled,
-		RateLimitExceeded, Unknown, DBError, Unavailable,
+		RateLimitExceeded, Unknown, DBError, MaskingFailed, Unavailable,
 	}
 }
 

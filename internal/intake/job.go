@@ -11,6 +11,7 @@ import (
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
+	"millrace/jobs"
 )
 
 // State is a job's state, with River's names.
@@ -65,6 +66,9 @@ type Job struct {
 	Snoozes int
 	// Waiting is why the job was put off the last time, until it runs again.
 	Waiting *fault.Fault
+	// Progress is how far the job is; nil when it does not tell, and when it is
+	// completed.
+	Progress *jobs.Progress
 	// QueuePaused says that nobody takes jobs from the queue at present.
 	QueuePaused bool
 }
@@ -78,7 +82,7 @@ const selectJobs = `
 		coalesce(j.finalized_at, s.finalized_at), s.resource_id,
 		CASE WHEN j.id IS NULL THEN s.output ELSE j.metadata -> 'output' END,
 		CASE WHEN j.id IS NULL THEN s.error ELSE j.errors[cardinality(j.errors)] ->> 'error' END,
-		coalesce((j.metadata ->> 'snoozes')::int, 0), q.paused_at IS NOT NULL
+		coalesce((j.metadata ->> 'snoozes')::int, 0), j.metadata #> '{river:resumable_cursor,` + jobs.CheckpointStep + `,progress}', q.paused_at IS NOT NULL
 	FROM submissions AS s
 	LEFT JOIN river_job AS j ON j.id = s.job_id
 	LEFT JOIN river_queue AS q ON q.name = s.queue `
@@ -90,7 +94,7 @@ func scanJob(row pgx.CollectableRow) (Job, error) {
 	)
 	err := row.Scan(&job.ID, &job.Kind, &job.Queue, &job.State, &job.Priority,
 		&job.Attempt, &job.MaxAttempts, &job.CreatedAt, &job.ScheduledAt, &job.AttemptedAt,
-		&job.FinalizedAt, &job.ResourceID, &job.Output, &lastError, &job.Snoozes, &job.QueuePaused)
+		&job.FinalizedAt, &job.ResourceID, &job.Output, &lastError, &job.Snoozes, &job.Progress, &job.QueuePaused)
 	if err != nil {
 		return Job{}, err
 	}
@@ -99,6 +103,9 @@ func scanJob(row pgx.CollectableRow) (Job, error) {
 		if at != nil {
 			*at = at.UTC()
 		}
+	}
+	if job.State == StateCompleted {
+		job.Progress = nil // the checkpoint stays where the worker left it
 	}
 	// A short wait is available at once, with a time that is ahead.
 	if job.Snoozes > 0 && (job.State == StateScheduled || job.State == StateAvailable) {

@@ -169,19 +169,25 @@ func (w *Writer) commitAll(ctx context.Context) {
 	}
 }
 
-// fill takes what waits beside the first request, up to the batch's limit. It
+// maxBatchBytes is how many bytes of large rows share a commit, about: a commit that
+// takes long makes all in it wait, and may fail them all.
+const maxBatchBytes = 8 << 20
+
+// fill takes what waits beside the first request, up to the batch's limits. It
 // leaves out requests whose caller is gone.
 func (w *Writer) fill(first *request) []*request {
 	var batch []*request
+	size := 0
 	add := func(r *request) {
 		select {
 		case <-r.gone:
 		default:
 			batch = append(batch, r)
+			size += r.Accepted.Size
 		}
 	}
 	add(first)
-	for len(batch) < w.opts.MaxBatch {
+	for len(batch) < w.opts.MaxBatch && size < maxBatchBytes {
 		select {
 		case r := <-w.queue:
 			add(r)

@@ -179,6 +179,27 @@ func TestConcurrentSubmissionsShareCommits(t *testing.T) {
 	t.Fatal("no batch metric")
 }
 
+// Large rows share a commit with few others, so that none waits long for it.
+func TestLargeSubmissionsDoNotShareOneCommit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	list := make([]intake.Submission, 40)
+	for i := range list {
+		list[i] = submission(t, "alice", fmt.Sprint(i), int64(i))
+		list[i].Accepted.Size = 2 << 20 // of which a commit takes 8 MiB
+	}
+	for _, r := range b.submitTogether(list) {
+		require.NoError(t, r.err)
+	}
+	families, err := b.registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		if family.GetName() == "millrace_intake_batch_submissions" {
+			require.EqualValues(t, 10, family.GetMetric()[0].GetHistogram().GetSampleCount())
+		}
+	}
+}
+
 func TestSameKeyGivesOneJobAndTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	for name, together := range map[string]bool{"in one batch": true, "racing": false} {

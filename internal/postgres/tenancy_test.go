@@ -53,6 +53,11 @@ func seed(t *testing.T, pool *pgxpool.Pool, tenant string, job int64) {
 		`INSERT INTO booking_mails (tenant_id, booking_id, message, provider_id, status, updated_at)
 			VALUES ($1, gen_random_uuid(), 'confirmation', 'mail_1', 'sent', now())`,
 		`INSERT INTO suppressed_addresses (tenant_id, address_hash, reason, created_at) VALUES ($1, decode(repeat('00', 32), 'hex'), 'bounced', now())`,
+		`INSERT INTO conversations (tenant_id, id, session_id, messages, message_count, skipped_count, has_feedback, created_at)
+			VALUES ($1, gen_random_uuid(), 's', '[]', 1, 0, false, now())`,
+		`INSERT INTO scores (tenant_id, id, session_id, created_at, satisfaction, rating, confidence, verdict, model, detail, scored_at)
+			VALUES ($1, gen_random_uuid(), 's', now(), 50, 3, 0, 'neutral', '1', '{}', now())`,
+		`INSERT INTO score_days (tenant_id, day, bucket, count, total) VALUES ($1, '2026-01-31', 5, 1, 50)`,
 		`INSERT INTO river_job (id, kind, args, max_attempts, metadata) VALUES (` + fmt.Sprint(job) + `, 'payment_capture', '{}', 1, jsonb_build_object('tenant_id', $1::text))`,
 	} {
 		_, err := pool.Exec(t.Context(), sql, tenant)
@@ -129,6 +134,9 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 		"hand a job to another tenant":          `UPDATE river_job SET metadata = '{"tenant_id":"alice"}' WHERE id = 1002`,
 		"insert a payment of another tenant":    `INSERT INTO payments (tenant_id, id, amount, currency, payment_method, created_at, updated_at) VALUES ('alice', gen_random_uuid(), 1, 'usd', 'x', now(), now())`,
 		"insert a submission of another tenant": `INSERT INTO submissions (tenant_id, job_id, route, request_hash, kind, queue, priority, max_attempts, created_at, scheduled_at) VALUES ('alice', 1, 'r', '\x00', 'k', 'q', 1, 1, now(), now())`,
+		"read the texts of conversations":       `SELECT messages FROM conversations`,
+		"read what users said of them":          `SELECT feedback FROM conversations`,
+		"write a score":                         `INSERT INTO scores (tenant_id, id, session_id, created_at, satisfaction, rating, confidence, verdict, model, detail, scored_at) VALUES ('mallory', gen_random_uuid(), 's', now(), 50, 3, 0, 'neutral', '1', '{}', now())`,
 		"read the keys":                         `SELECT * FROM api_keys`,
 		"switch row security off":               `ALTER TABLE payments DISABLE ROW LEVEL SECURITY`,
 		"become the owner's equal":              `GRANT millrace_owner TO millrace_intake`,
