@@ -3,6 +3,8 @@ package satisfaction
 import (
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -152,10 +154,12 @@ func (l *lexicon) add(text string) int32 {
 // sentiments takes over VADER's lexicon. An emoji counts as the words that
 // describe it, which is how VADER reads it.
 func (l *lexicon) sentiments(vader *govader.SentimentIntensityAnalyzer) {
-	for text, valence := range vader.Lexicon {
-		l.words[l.add(strings.ToLower(text))].valence = float32(valence)
+	// In order, since some differ by case alone.
+	for _, text := range slices.Sorted(maps.Keys(vader.Lexicon)) {
+		valence := float32(vader.Lexicon[text])
+		l.words[l.add(strings.ToLower(text))].valence = valence
 		if !wordRune(rune(text[0])) { // an emoticon, in which capitals matter
-			l.words[l.add(text)].valence = float32(valence)
+			l.words[l.add(text)].valence = valence
 		}
 	}
 	for text, booster := range vader.Constants.BoosterDict {
@@ -295,24 +299,33 @@ func (l *lexicon) phrase(text string, says signals) {
 // ones are too close to others.
 const typoLength = 8
 
-// typos adds what long words of the phrases become by one slip of the fingers.
+// typos adds what long words with a strong valence become by one slip of the
+// fingers. A letter twice or two swapped go before a letter left out: with an l too
+// many wonderful is not meant to be wonderfully.
 func (l *lexicon) typos() {
-	variants := map[string]int32{}
-	for text, id := range l.index {
-		if len(text) < typoLength || !l.spoken(text, id) {
-			continue
+	var spoken []string
+	for _, text := range slices.Sorted(maps.Keys(l.index)) {
+		if len(text) >= typoLength && l.spoken(text, l.index[text]) {
+			spoken = append(spoken, text)
 		}
-		for i := 1; i < len(text); i++ { // who slips on the first letter is rare
-			variants[text[:i]+text[i+1:]] = id
-			variants[text[:i]+text[i:i+1]+text[i:]] = id
+	}
+	slip := func(variant, text string) {
+		if _, known := l.index[variant]; !known {
+			l.index[variant] = l.index[text]
+		}
+	}
+	// From 1: who slips on the first letter is rare.
+	for _, text := range spoken {
+		for i := 1; i < len(text); i++ {
+			slip(text[:i]+text[i:i+1]+text[i:], text)
 			if i+1 < len(text) {
-				variants[text[:i]+text[i+1:i+2]+text[i:i+1]+text[i+2:]] = id
+				slip(text[:i]+text[i+1:i+2]+text[i:i+1]+text[i+2:], text)
 			}
 		}
 	}
-	for text, id := range variants {
-		if _, known := l.index[text]; !known {
-			l.index[text] = id
+	for _, text := range spoken {
+		for i := 1; i < len(text); i++ {
+			slip(text[:i]+text[i+1:], text)
 		}
 	}
 }
