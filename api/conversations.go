@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"millrace/internal/conversation"
 	"millrace/internal/fault"
+	"millrace/internal/intake"
 	"millrace/internal/satisfaction"
 )
 
@@ -22,11 +25,28 @@ func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*c
 	if !ok {
 		return nil, fault.New(fault.NotFound, "There is no such conversation.")
 	}
-	c, err := conversation.Find(ctx, s.opts.DB, principal(ctx).Tenant, id)
+	c, err := s.findConversation(ctx, principal(ctx).Tenant, id)
 	if err != nil {
 		return nil, err
 	}
 	return &conversationOutput{Body: c}, nil
+}
+
+// findConversation reads a conversation, and whether its job was given up.
+func (s *Server) findConversation(ctx context.Context, tenant string, id uuid.UUID) (conversation.Conversation, error) {
+	c, err := conversation.Find(ctx, s.opts.DB, tenant, id)
+	if err != nil || c.Status != conversation.Queued {
+		return c, err
+	}
+	job, err := intake.Find(ctx, s.opts.DB, tenant, c.JobID)
+	if err != nil || !job.State.Done() {
+		return c, err
+	}
+	// Done between the two, or given up.
+	if c, err = conversation.Find(ctx, s.opts.DB, tenant, id); c.Status == conversation.Queued && job.State != intake.StateCompleted {
+		c.Status = conversation.Failed
+	}
+	return c, err
 }
 
 type scoreOutput struct {

@@ -81,6 +81,24 @@ func TestAConversationIsAcceptedWithLinksToItsScore(t *testing.T) {
 	require.Equal(t, "cancelled", s.do(request{method: "GET", path: "/v1/conversations/" + id, key: s.alice}).at("status"))
 }
 
+// A conversation whose worker was killed at the last attempt is not in progress for
+// ever: nobody but its job knows.
+func TestAConversationWhoseJobIsGivenUpFailed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	a := s.talk(s.alice, "k", `{"session_id":"chat-4711","messages":[{"role":"user","content":"Hello"}]}`)
+	require.Equal(t, 202, a.status, a.text)
+	status := func() any {
+		return s.do(request{method: "GET", path: fmt.Sprint(a.at("job", "links", "conversation")), key: s.alice}).at("status")
+	}
+	_, err := s.login.Exec(t.Context(), "UPDATE river_job SET state = 'discarded', finalized_at = now(), attempt = max_attempts")
+	require.NoError(t, err)
+	require.Equal(t, "failed", status())
+	retried := s.do(request{method: "POST", path: a.header.Get("Location") + "/retry", key: s.alice})
+	require.Equal(t, 200, retried.status, retried.text)
+	require.Equal(t, "queued", status())
+}
+
 func TestAReplayedConversationGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

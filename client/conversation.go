@@ -59,16 +59,17 @@ type Feedback struct {
 // ConversationStatus is where a conversation stands.
 type ConversationStatus string
 
-// The states of a conversation. One whose job is discarded stays queued; see Retry.
+// The states of a conversation.
 const (
 	ConversationQueued    ConversationStatus = "queued"    // its score is still to come
 	ConversationScored    ConversationStatus = "scored"    // it has one; see Score
 	ConversationCancelled ConversationStatus = "cancelled" // its job was cancelled before it ran
+	ConversationFailed    ConversationStatus = "failed"    // its job was given up; see Retry
 )
 
 // ConversationStatuses lists the statuses that this client knows.
 func ConversationStatuses() []ConversationStatus {
-	return []ConversationStatus{ConversationQueued, ConversationScored, ConversationCancelled}
+	return []ConversationStatus{ConversationQueued, ConversationScored, ConversationCancelled, ConversationFailed}
 }
 
 // Conversation is what is known of a conversation as it was when it was read. The

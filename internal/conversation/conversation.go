@@ -21,6 +21,9 @@ const (
 	Queued    Status = "queued"    // its score is still to come
 	Scored    Status = "scored"    // it has one, which re-scoring may replace
 	Cancelled Status = "cancelled" // its job was cancelled before it ran
+	// Failed is a queued one whose job was given up. It is not stored: whoever knows
+	// the job tells it apart.
+	Failed Status = "failed"
 )
 
 // Conversation is one conversation of a tenant, without its texts. Its times are in
@@ -29,7 +32,7 @@ type Conversation struct {
 	ID           uuid.UUID `json:"id"`
 	Tenant       string    `json:"-"`
 	SessionID    string    `json:"session_id" doc:"Your id of the session that the conversation belongs to." example:"chat-4711"`
-	Status       Status    `json:"status" enum:"queued,scored,cancelled"`
+	Status       Status    `json:"status" enum:"queued,scored,cancelled,failed"`
 	MessageCount int       `json:"message_count" doc:"Messages that were kept."`
 	SkippedCount int       `json:"skipped_count" doc:"Messages that were left out because of a problem."`
 	Skipped      []Skip    `json:"skipped,omitzero" doc:"The first 20 of those that were left out." maxItems:"20"`
