@@ -35,7 +35,7 @@ var measures = sync.OnceValue(func() []measure {
 		{"warmth", User, +1, false, true, says(userWarmth), "The user parted warmly.", "The user did not part warmly."},
 		{"emphasis", User, +1, false, true, says(userIntensity), "The user spoke with emphasis towards the end.", "The user spoke without emphasis towards the end."},
 		{"positive_words", User, +1, true, true, func(t *turn) float64 { return max(t.sentiment, 0) }, "The user's words sounded positive.", "The user's words did not sound positive."},
-		{"exclamation", User, +1, true, true, func(t *turn) float64 { return float64(min(t.exclamations, 3)) / 3 }, "The user spoke with exclamation marks, and not in anger.", "The user spoke without exclamation marks."},
+		{"exclamation", User, +1, true, true, calmly, "The user spoke with exclamation marks, and not in anger.", "The user spoke without exclamation marks."},
 		{"enthusiasm", User, +1, true, true, func(t *turn) float64 { return number(t.exclamations > 0 && t.sentiment > 0.2) }, "The user was enthusiastic.", "The user was not enthusiastic."},
 		{"refusal", User, -1, true, true, openly(userRefusal), "The user answered no.", "The user seldom answered no."},
 		{"negation", User, -1, true, true, openly(userNegation), "The user said what is not, or is not wanted.", "The user seldom said what is not, or is not wanted."},
@@ -87,6 +87,15 @@ func says(one signal) func(*turn) float64 {
 // openly is says, unless the message only declines more help.
 func openly(one signal) func(*turn) float64 {
 	return func(t *turn) float64 { return number(t.says.has(one) && !t.says.has(userClosing)) }
+}
+
+// calmly is how many exclamation marks a message has, up to three, unless it is
+// one that declines, demands or corrects.
+func calmly(t *turn) float64 {
+	if t.sentiment < 0 || t.says&(1<<userRefusal|1<<userRejection|1<<userRepair|1<<userRequest|1<<userAlternative) != 0 {
+		return 0
+	}
+	return float64(min(t.exclamations, 3)) / 3
 }
 
 func number(yes bool) float64 {

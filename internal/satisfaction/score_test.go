@@ -131,6 +131,16 @@ You have wasted an hour of my life.
 thanks for nothing
 Great, it's broken again.
 😡😡😡
+Enough! I'm leaving.
+fix it now!!!
+How dare you?
+are you serious?!
+I am not satisfied at all.
+What's the point of this bot?
+No!!! That's wrong!!!
+I give up.
+F*** this
+STOP
 `), "\n")
 }
 
