@@ -58,6 +58,19 @@ func seed(t *testing.T, pool *pgxpool.Pool, tenant string, job int64) {
 		`INSERT INTO scores (tenant_id, id, session_id, created_at, satisfaction, rating, confidence, verdict, model, detail, scored_at)
 			VALUES ($1, gen_random_uuid(), 's', now(), 50, 3, 0, 'neutral', '1', '{}', now())`,
 		`INSERT INTO score_days (tenant_id, day, bucket, count, total) VALUES ($1, '2026-01-31', 5, 1, 50)`,
+		`INSERT INTO metric_series (tenant_id, name, tags, key_hash, created_at) VALUES ($1, 'n', '{}', decode(repeat('00', 32), 'hex'), now())`,
+		`INSERT INTO metric_tenants (tenant_id) VALUES ($1)`,
+		`INSERT INTO metric_receipts (tenant_id, idempotency_key, request_hash, points, created_at) VALUES ($1, 'k', '', 1, now())`,
+		`SELECT millrace_metric_partition(parent, now()), $1::text
+			FROM unnest(ARRAY['metric_chunks', 'metric_buckets_1m', 'metric_buckets_1h', 'metric_buckets_1d']) AS parent`,
+		`INSERT INTO metric_chunks (tenant_id, id, received_at, first_at, last_at, points, samples)
+			VALUES ($1, gen_random_uuid(), now(), now(), now(), 1, '')`,
+		`INSERT INTO metric_buckets_1m (tenant_id, series_id, at, count, sum, min, max, first, last, first_at, last_at, state)
+			VALUES ($1, 1, now(), 1, 1, 1, 1, 1, 1, now(), now(), '')`,
+		`INSERT INTO metric_buckets_1h (tenant_id, series_id, at, count, sum, min, max, first, last, first_at, last_at, state)
+			VALUES ($1, 1, now(), 1, 1, 1, 1, 1, 1, now(), now(), '')`,
+		`INSERT INTO metric_buckets_1d (tenant_id, series_id, at, count, sum, min, max, first, last, first_at, last_at, state)
+			VALUES ($1, 1, now(), 1, 1, 1, 1, 1, 1, now(), now(), '')`,
 		`INSERT INTO river_job (id, kind, args, max_attempts, metadata) VALUES (` + fmt.Sprint(job) + `, 'payment_capture', '{}', 1, jsonb_build_object('tenant_id', $1::text))`,
 	} {
 		_, err := pool.Exec(t.Context(), sql, tenant)
