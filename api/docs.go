@@ -13,8 +13,12 @@ func (s *Server) docs() gin.HandlerFunc {
 		SettingsUI: map[string]string{"persistAuthorization": "true", "docExpansion": `"list"`, "defaultModelsExpandDepth": "0"},
 	})
 	return func(c *gin.Context) {
-		if c.Request.URL.Path == scoresPage {
+		switch c.Request.URL.Path {
+		case scoresPage:
 			explainScores(c)
+			return
+		case metricsPage:
+			drawMetrics(c)
 			return
 		}
 		// The page's own scripts and styles are inline; nothing may come from another origin.

@@ -146,6 +146,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	events   *prometheus.CounterVec
+	points   prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -164,12 +165,15 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Name: "millrace_provider_events_total",
 			Help: "Events that a provider sent, by outcome: taken, repeated, ignored (about nothing of ours), refused (not signed as it should be).",
 		}, []string{"provider", "outcome"}),
+		points: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "millrace_metric_points_total", Help: "Metric points that were accepted, without those of repeated requests.",
+		}),
 	}
 	for _, outcome := range []string{eventTaken, eventRepeated, eventIgnored, eventRefused} {
 		m.events.WithLabelValues("stripe", outcome)
 		m.events.WithLabelValues("resend", outcome)
 	}
-	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.events} {
+	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.events, m.points} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("api: metrics: %w", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"millrace/internal/booking"
+	"millrace/internal/rollup"
 	"millrace/jobs"
 )
 
@@ -29,10 +30,17 @@ func openAPI(version string) huma.Config {
 		{Name: "bookings", Description: "Appointments, and the mails about them."},
 		{Name: "conversations", Description: "Conversations to score; personal data in them is masked before they are stored."},
 		{Name: "scores", Description: "How satisfied users seem to be, and why."},
+		{Name: "metrics", Description: "Points over time, and what they come down to."},
 		{Name: "callbacks", Description: "What providers tell by themselves; signed."},
 		{Name: "jobs", Description: "The state of everything that was submitted."},
 		{Name: "server", Description: "Liveness and readiness."},
 	}
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
+		if t == reflect.TypeFor[rollup.Point]() {
+			return pointName
+		}
+		return huma.DefaultSchemaNamer(t, hint)
+	})
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key (mrk_…) from `millrace keys create`."},
 	}
@@ -60,6 +68,24 @@ func answerSchema(op *huma.Operation, answer *huma.Schema) {
 // calendarSchema describes the body of PUT /v1/calendar, which huma hands on raw.
 func calendarSchema(registry huma.Registry) *huma.Schema {
 	return huma.SchemaFromType(registry, reflect.TypeFor[booking.Calendar]())
+}
+
+// pointName is what the contract calls a metric point; a point of a sentiment's course
+// has the plain name.
+const pointName = "MetricPoint"
+
+// pointsSchema describes the body of POST /v1/metrics.
+func pointsSchema(registry huma.Registry) *huma.Schema {
+	schema := *huma.SchemaFromType(registry, reflect.TypeFor[rollup.Request]())
+	point := registry.Map()[pointName]
+	point.Properties["value"] = &huma.Schema{
+		Type: huma.TypeNumber, Description: point.Properties["value"].Description, Examples: []any{12.5},
+	}
+	schema.Examples = []any{map[string]any{"points": []map[string]any{
+		{"name": "checkout.latency", "value": 12.5, "tags": map[string]string{"region": "eu"}, "at": "2026-01-31T09:30:00Z"},
+		{"name": "checkout.latency", "value": 9, "tags": map[string]string{"region": "us"}},
+	}}}
+	return &schema
 }
 
 func optionsSchema(registry huma.Registry) *huma.Schema {

@@ -20,6 +20,7 @@ import (
 	"millrace/internal/intake"
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
+	"millrace/internal/rollup"
 	"millrace/jobs"
 )
 
@@ -66,6 +67,7 @@ type Server struct {
 	waiter   *intake.Waiter
 	kinds    map[string]*jobs.Kind
 	metrics  *metrics
+	points   points
 	draining chan struct{}
 }
 
@@ -93,6 +95,7 @@ func New(opts Options) (*Server, error) {
 		waiter:   intake.NewWaiter(opts.DB, opts.Logger),
 		kinds:    map[string]*jobs.Kind{},
 		metrics:  metrics,
+		points:   points{reader: rollup.NewReader(), recorder: rollup.NewRecorder(opts.DB), querier: rollup.NewQuerier(opts.DB)},
 		draining: make(chan struct{}),
 	}
 	for _, kind := range jobs.Catalog() {
@@ -123,6 +126,7 @@ func (s *Server) routes(api huma.API) {
 	register(s, api, get("/v1/scores/distribution", "Count the scores of each day"), apikey.JobsRead, s.scoreDistribution)
 	register(s, api, get("/v1/scores/{id}", "Read the score of a conversation, with its reasons"), apikey.JobsRead, s.getScore)
 	s.submission(api, "/v1/scores/rescorings", s.kinds["conversation_rescoring"])
+	s.metricRoutes(api)
 	s.submissionOfAnyKind(api)
 	register(s, api, get("/v1/jobs", "List jobs, newest first"), apikey.JobsRead, s.listJobs)
 	register(s, api, get("/v1/jobs/{id}", "Read a job, or wait for it"), apikey.JobsRead, s.getJob)

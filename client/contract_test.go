@@ -17,6 +17,7 @@ import (
 	"millrace/internal/fault"
 	"millrace/internal/intake"
 	"millrace/internal/payment"
+	"millrace/internal/rollup"
 	"millrace/internal/satisfaction"
 	"millrace/jobs"
 )
@@ -52,6 +53,11 @@ func TestTypesHaveTheServersMembers(t *testing.T) {
 		{reflect.TypeFor[satisfaction.Sentiment](), reflect.TypeFor[client.Sentiment]()},
 		{reflect.TypeFor[satisfaction.Point](), reflect.TypeFor[client.Point]()},
 		{reflect.TypeFor[satisfaction.Reason](), reflect.TypeFor[client.Reason]()},
+		{reflect.TypeFor[rollup.Point](), reflect.TypeFor[client.MetricPoint]()},
+		{reflect.TypeFor[api.MetricBucket](), reflect.TypeFor[client.MetricBucket]()},
+		{reflect.TypeFor[api.MetricValue](), reflect.TypeFor[client.SeriesValue]()},
+		{reflect.TypeFor[rollup.Metric](), reflect.TypeFor[client.MetricName]()},
+		{reflect.TypeFor[rollup.Tag](), reflect.TypeFor[client.MetricTag]()},
 		{reflect.TypeFor[jobs.Progress](), reflect.TypeFor[client.Progress]()},
 		{reflect.TypeFor[fault.Field](), reflect.TypeFor[client.Field]()},
 	} {
@@ -180,6 +186,31 @@ func TestScoresAreReadWhole(t *testing.T) {
 	requireReadWhole[client.Score](t, written)
 	requireReadWhole[client.ScoreSummary](t, summary)
 	requireReadWhole[client.ScoreDay](t, day)
+}
+
+func TestMetricsAreReadWhole(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2030, 1, 31, 9, 30, 0, 0, time.UTC)
+	point := rollup.Point{Name: "checkout.latency", Value: "12.5", Tags: map[string]string{"region": "eu"}, At: at}
+	value := api.MetricValue{Name: "checkout.latency", Tags: map[string]string{"region": "eu"}, Value: 12.5, At: at}
+	name := rollup.Metric{Name: "checkout.latency", Series: 3}
+	tag := rollup.Tag{Name: "region", Values: []string{"eu", "us"}, More: true}
+	for _, whole := range []any{point, value, name, tag} {
+		requireNoZeroField(t, whole)
+	}
+	requireReadWhole[client.MetricPoint](t, point)
+	requireReadWhole[client.SeriesValue](t, value)
+	requireReadWhole[client.MetricName](t, name)
+	requireReadWhole[client.MetricTag](t, tag)
+	for _, aggregate := range rollup.Aggregates() {
+		text := `{"at":"2030-01-31T09:30:00Z","` + string(aggregate) + `":7}`
+		var bucket client.MetricBucket
+		require.NoError(t, json.Unmarshal([]byte(text), &bucket))
+		require.InDelta(t, 7, *bucket.Aggregate(string(aggregate)), 0)
+		again, err := json.Marshal(bucket)
+		require.NoError(t, err)
+		require.JSONEq(t, text, string(again))
+	}
 }
 
 // requireReadWhole compares what the server writes with what the client's type C

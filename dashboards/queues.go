@@ -46,6 +46,7 @@ func queues() dashboard {
 			{"How long does it take?", timePanels()},
 			{"Providers (all queues)", providerPanels()},
 			{"Conversations (all queues)", conversationPanels()},
+			{"Metrics (all queues)", metricPanels()},
 			{"Intake (all queues)", intakePanels()},
 			{"Database connections (all queues)", poolPanels()},
 		},
@@ -331,6 +332,35 @@ func conversationPanels() []panel {
 				"If a type falls to nothing while conversations flow, the form of what people write has changed, or the masking: look into it at once. A new type that jumps is probably found where there is none.",
 			view: lines, unit: perMinute, width: 8, height: 8,
 			queries: []query{{"{{type}}", `60 * sum by (type) (rate(millrace_phi_masked_total[$__rate_interval]))`}},
+		},
+	}
+}
+
+func metricPanels() []panel {
+	return []panel{
+		{
+			title: "Points",
+			description: "Metric points a second that were accepted, and that were folded into buckets. Over minutes they are the same. " +
+				"If folded stays below accepted, workers cannot keep up: give the queue rollups more slots, or start more workers.",
+			view: lines, unit: perSecond, width: 8, height: 8,
+			queries: []query{
+				{"accepted", `sum(rate(millrace_metric_points_total[$__rate_interval]))`},
+				{"folded", `sum(rate(millrace_rollup_points_total[$__rate_interval]))`},
+			},
+		},
+		{
+			title: "Oldest unfolded points",
+			description: "How long the points that have waited longest have been waiting to be folded; 0 when none wait. Some ten seconds are normal. Queries are right all the same, and slower the longer it gets. " +
+				"If it climbs by a second a second, nothing is folded: see whether the queue rollups is paused, and what its jobs fail with.",
+			view: lines, unit: seconds, width: 8, height: 8,
+			queries: []query{{"oldest", `max(millrace_rollup_watermark_age_seconds)`}},
+		},
+		{
+			title: "Buckets",
+			description: "Buckets a second that folding wrote or changed. Far fewer than points is what rolling up is for. " +
+				"If there are nearly as many as points, somebody sends points far apart in time, or a series for each: see GET /v1/metrics/names.",
+			view: lines, unit: perSecond, width: 8, height: 8,
+			queries: []query{{"written", `sum(rate(millrace_rollup_buckets_total[$__rate_interval]))`}},
 		},
 	}
 }

@@ -16,6 +16,9 @@ type Handlers interface {
 	BookingReminderEmail(ctx context.Context, job *river.Job[BookingReminderEmailArgs]) (result any, err error)
 	ConversationScoring(ctx context.Context, job *river.Job[ConversationScoringArgs]) (result any, err error)
 	ConversationRescoring(ctx context.Context, job *river.Job[ConversationRescoringArgs]) (result any, err error)
+	MetricRollup(ctx context.Context, job *river.Job[MetricRollupArgs]) (result any, err error)
+	MetricRollupScheduling(ctx context.Context, job *river.Job[MetricRollupSchedulingArgs]) (result any, err error)
+	MetricRetention(ctx context.Context, job *river.Job[MetricRetentionArgs]) (result any, err error)
 }
 
 // Catalog is the list of every kind of job. Routes, worker registration, metric
@@ -29,5 +32,8 @@ func Catalog() []*Kind {
 		bookingReminderEmail(Handlers.BookingReminderEmail),
 		conversationScoring(Handlers.ConversationScoring),
 		conversationRescoring(Handlers.ConversationRescoring),
+		metricRollup(Handlers.MetricRollup),
+		metricRollupScheduling(Handlers.MetricRollupScheduling),
+		metricRetention(Handlers.MetricRetention),
 	}
 }

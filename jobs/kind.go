@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
@@ -132,6 +133,17 @@ func (k *Kind) Original(resource any) any { return k.original(resource) }
 // Register adds the kind's worker to River's registry.
 func (k *Kind) Register(registry *river.Workers, handlers Handlers) { k.register(registry, handlers) }
 
+// InsertOnceOpts is InsertOpts for a job that does not enter while another one of
+// the kind with the same arguments is not done.
+func (k *Kind) InsertOnceOpts(m Metadata) *river.InsertOpts {
+	opts := k.InsertOpts(m)
+	opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+		rivertype.JobStateRunning, rivertype.JobStateScheduled,
+	}}
+	return opts
+}
+
 // InsertOpts returns how a job of the kind enters River.
 func (k *Kind) InsertOpts(m Metadata) *river.InsertOpts {
 	metadata, _ := json.Marshal(m) // two strings
@@ -164,6 +176,20 @@ func standalone[A interface {
 	kind.accept = func(body []byte, _ Acceptance) (Accepted, error) {
 		args, hash, err := decode[A](body)
 		return Accepted{Args: args, Hash: hash}, err
+	}
+	kind.register = func(registry *river.Workers, handlers Handlers) { register(registry, &kind, handlers, do) }
+	return &kind
+}
+
+// converted completes the row of a kind whose arguments are made of its input.
+func converted[I input[I], A river.JobArgs](kind Kind, convert func(I) A, do work[A]) *Kind {
+	kind.input = reflect.TypeFor[I]()
+	kind.accept = func(body []byte, _ Acceptance) (Accepted, error) {
+		in, hash, err := decode[I](body)
+		if err != nil {
+			return Accepted{}, err
+		}
+		return Accepted{Args: convert(in), Hash: hash}, nil
 	}
 	kind.register = func(registry *river.Workers, handlers Handlers) { register(registry, &kind, handlers, do) }
 	return &kind

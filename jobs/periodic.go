@@ -1,9 +1,6 @@
 package jobs
 
-import (
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
-)
+import "github.com/riverqueue/river"
 
 // Periodic lists the jobs that the workers enqueue by themselves. Only River's
 // leader does so, and no second one of a kind while the first is not done.
@@ -14,12 +11,7 @@ func Periodic() []*river.PeriodicJob {
 			continue
 		}
 		periodic = append(periodic, river.NewPeriodicJob(river.PeriodicInterval(kind.Every), func() (river.JobArgs, *river.InsertOpts) {
-			opts := kind.InsertOpts(Metadata{})
-			opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
-				rivertype.JobStateRunning, rivertype.JobStateScheduled,
-			}}
-			return kind.periodic, opts
+			return kind.periodic, kind.InsertOnceOpts(Metadata{})
 		}, &river.PeriodicJobOpts{ID: kind.Name, RunOnStart: true}))
 	}
 	return periodic

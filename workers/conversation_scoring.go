@@ -2,8 +2,12 @@ package workers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
+	"strconv"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
@@ -12,6 +16,7 @@ import (
 	"millrace/internal/fault"
 	"millrace/internal/phi"
 	"millrace/internal/postgres"
+	"millrace/internal/rollup"
 	"millrace/jobs"
 )
 
@@ -32,7 +37,7 @@ func (s *Set) ConversationScoring(ctx context.Context, job *river.Job[jobs.Conve
 		return conversation.FindScore(ctx, s.db, tenant, c.ID)
 	case conversation.Cancelled:
 		return nil, fault.New(fault.JobCancelled, "The conversation was cancelled.")
-	case conversation.Queued:
+	case conversation.Queued, conversation.Failed:
 	}
 	score := c.Score(s.model, s.now())
 	first := false
@@ -41,13 +46,38 @@ func (s *Set) ConversationScoring(ctx context.Context, job *river.Job[jobs.Conve
 		if err != nil {
 			return err
 		}
-		first = len(added) > 0
+		if first = len(added) > 0; first {
+			if err := s.measure(ctx, tx, tenant, c.ID, score); err != nil {
+				return err
+			}
+		}
 		return complete(ctx, tx, job, score)
 	})
 	if err == nil && first {
 		s.scores.scored(c, score)
 	}
 	return nil, postgres.Fault(err)
+}
+
+// measure writes a conversation's first score down among the tenant's metrics, at the
+// time when the conversation was submitted.
+func (s *Set) measure(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, score conversation.Score) error {
+	tags := map[string]string{"verdict": string(score.Verdict)}
+	number := func(n float64) json.Number { return json.Number(strconv.FormatFloat(n, 'g', -1, 64)) }
+	now := s.now()
+	points, err := rollup.Request{Points: []rollup.Point{
+		{Name: "conversation.satisfaction", Value: number(score.Satisfaction), Tags: tags, At: score.CreatedAt},
+		{Name: "conversation.rating", Value: number(score.Rating), Tags: tags, At: score.CreatedAt},
+	}}.Check(now)
+	if err != nil { // a clock is far ahead
+		s.logger.WarnContext(ctx, "workers: a score cannot be a metric point", slog.String("conversationId", id.String()), slog.Any("error", err))
+		return nil
+	}
+	written, err := rollup.Write(ctx, tx, tenant, points, now)
+	if err == nil && !written {
+		s.logger.WarnContext(ctx, "workers: a score is no metric point, since the tenant has as many series as it may", slog.String("tenantId", tenant))
+	}
+	return err
 }
 
 // scoreMetrics counts what was scored.

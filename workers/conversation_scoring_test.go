@@ -206,6 +206,8 @@ func TestTwoAttemptsAtOnceScoreOnce(t *testing.T) {
 	require.Equal(t, 1, job.Attempt)
 	require.Equal(t, map[int]int64{9: 1}, p.counted())
 	require.InDelta(t, 0, counter(t, registry, "millrace_conversations_scored_total", map[string]string{"verdict": "satisfied"}), 0, "the other one counted it")
+	points, _ := p.total("alice", "conversation.satisfaction")
+	require.Zero(t, points, "and had its metric point to write")
 }
 
 // scoreBy scores a conversation beside the workers.

@@ -30,11 +30,19 @@ type depth struct {
 	pool   *pgxpool.Pool
 	client string
 	logger *slog.Logger
-	seen   atomic.Pointer[[]queueDepth]
+	seen   atomic.Pointer[depths]
 
-	jobs   *prometheus.Desc
-	oldest *prometheus.Desc
-	paused *prometheus.Desc
+	jobs      *prometheus.Desc
+	oldest    *prometheus.Desc
+	paused    *prometheus.Desc
+	watermark *prometheus.Desc
+}
+
+// depths is what was seen at one look.
+type depths struct {
+	queues []queueDepth
+	// unfolded is how long the oldest metric points have been waiting to be folded.
+	unfolded time.Duration
 }
 
 type queueDepth struct {
@@ -53,6 +61,8 @@ func newDepth(pool *pgxpool.Pool, client string, logger *slog.Logger, registry p
 			"How long the longest-waiting job that could run has been waiting; 0 when none waits. Exported by the leader only.", []string{"queue"}, nil),
 		paused: prometheus.NewDesc("millrace_queue_paused",
 			"1 when the queue is paused. Exported by the leader only.", []string{"queue"}, nil),
+		watermark: prometheus.NewDesc("millrace_rollup_watermark_age_seconds",
+			"How long the metric points that have waited longest have been waiting to be folded; 0 when none wait. Exported by the leader only.", nil, nil),
 	}
 	if err := registry.Register(d); err != nil {
 		return nil, fmt.Errorf("workers: metrics: %w", err)
@@ -65,6 +75,7 @@ func (d *depth) Describe(descs chan<- *prometheus.Desc) {
 	descs <- d.jobs
 	descs <- d.oldest
 	descs <- d.paused
+	descs <- d.watermark
 }
 
 // Collect implements prometheus.Collector.
@@ -73,7 +84,8 @@ func (d *depth) Collect(metrics chan<- prometheus.Metric) {
 	if seen == nil {
 		return
 	}
-	for _, q := range *seen {
+	metrics <- prometheus.MustNewConstMetric(d.watermark, prometheus.GaugeValue, seen.unfolded.Seconds())
+	for _, q := range seen.queues {
 		for state, n := range q.states {
 			metrics <- prometheus.MustNewConstMetric(d.jobs, prometheus.GaugeValue, float64(n), q.queue, state)
 		}
@@ -110,7 +122,7 @@ func (d *depth) run(ctx context.Context) {
 
 // look reads the queues' depths if this process leads, else nil. Each number is
 // an index scan of at most depthCap entries.
-func (d *depth) look(ctx context.Context) (*[]queueDepth, error) {
+func (d *depth) look(ctx context.Context) (*depths, error) {
 	ctx, cancel := context.WithTimeout(ctx, depthInterval)
 	defer cancel()
 	var leads bool
@@ -165,11 +177,18 @@ func (d *depth) look(ctx context.Context) (*[]queueDepth, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workers: depth: %w", err)
 	}
-	seen := make([]queueDepth, 0, len(byQueue))
+	seen := &depths{}
 	for _, name := range names {
 		if q := byQueue[name]; q != nil {
-			seen = append(seen, *q)
+			seen.queues = append(seen.queues, *q)
 		}
 	}
-	return &seen, nil
+	var unfolded float64
+	// One index entry a tenant that has any.
+	err = d.pool.QueryRow(ctx, "SELECT coalesce(extract(epoch FROM now() - min(since)), 0)::float8 FROM millrace_metric_backlog()").Scan(&unfolded)
+	if err != nil {
+		return nil, fmt.Errorf("workers: watermark: %w", err)
+	}
+	seen.unfolded = time.Duration(max(0, unfolded) * float64(time.Second))
+	return seen, nil
 }

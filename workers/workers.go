@@ -71,6 +71,7 @@ type Set struct {
 	from           string
 	model          conversation.Model
 	scores         *scoreMetrics
+	rollups        *rollupMetrics
 	abandonedAfter time.Duration
 }
 
@@ -114,6 +115,10 @@ func New(opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	rollups, err := newRollupMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
 	db := postgres.NewTenancy(opts.Pool, postgres.Worker)
 	set := &Set{
 		db:             db,
@@ -124,6 +129,7 @@ func New(opts Options) (*Runner, error) {
 		from:           opts.From,
 		model:          opts.Model,
 		scores:         scores,
+		rollups:        rollups,
 		abandonedAfter: opts.AbandonedAfter,
 	}
 	longest := jobs.LongestTimeout()

@@ -26,9 +26,10 @@ func benchCommand() *cobra.Command {
 		Long: `Measure on this machine, side by side. Each benchmark starts a private, durable
 Postgres (fsync and synchronous_commit on) in a temporary folder and prints the
 median, minimum and maximum of interleaved rounds. Ratios travel; figures do not.`,
-		Example: "  millrace bench intake --connections 64",
+		Example: `  millrace bench intake --connections 64
+  millrace bench metrics --points 1000000`,
 	}
-	return group(cmd, benchIntake())
+	return group(cmd, benchIntake(), benchMetrics())
 }
 
 func benchIntake() *cobra.Command {
@@ -57,6 +58,63 @@ func benchIntake() *cobra.Command {
 	cmd.Flags().IntVar(&opts.Rounds, "rounds", 3, "rounds of each contestant")
 	cmd.Flags().DurationVar(&opts.Round, "round", 5*time.Second, "length of a round")
 	return cmd
+}
+
+func benchMetrics() *cobra.Command {
+	var opts bench.MetricsOptions
+	cmd := &cobra.Command{
+		Use:   "metrics",
+		Short: "POST /v1/metrics, and folding against a GROUP BY with percentile_cont",
+		Args:  takes(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withPrivateDatabase(cmd.Context(), func(ctx context.Context, url, server string) error {
+				opts.DatabaseURL = url
+				opts.Progress = func(text string) { _, _ = fmt.Fprintln(cmd.ErrOrStderr(), text) }
+				out := cmd.OutOrStdout()
+				_, _ = fmt.Fprintf(out, "%d CPUs (%s/%s), %s, %s, fsync=on synchronous_commit=on\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), server)
+				_, _ = fmt.Fprintf(out, "intake: %d connections, %d rounds of %s after a warm-up, 1,000 points a request; roll-up: %d points of %d series, %d rounds\n\n",
+					opts.Connections, opts.Rounds, opts.Round, opts.Points, opts.Series, opts.Rounds)
+				figures, err := bench.Metrics(ctx, opts)
+				if err != nil {
+					return err
+				}
+				return printMetrics(out, opts, figures)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&opts.Connections, "connections", 8, "clients that send points at once")
+	cmd.Flags().IntVar(&opts.Points, "points", 10_000_000, "points that are rolled up")
+	cmd.Flags().IntVar(&opts.Series, "series", 1000, "series that they are of")
+	cmd.Flags().IntVar(&opts.Rounds, "rounds", 3, "rounds of each contestant")
+	cmd.Flags().DurationVar(&opts.Round, "round", 5*time.Second, "length of a round of intake")
+	return cmd
+}
+
+// printMetrics prints each way to roll up with its ratio to the plain one.
+func printMetrics(out io.Writer, opts bench.MetricsOptions, figures *bench.MetricsFigures) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(table, "intake\tpoints/s\tmin\tmax\t")
+	_, _ = fmt.Fprintf(table, "Millrace\t%.0f\t%.0f\t%.0f\t\n\n", median(figures.Intake), slices.Min(figures.Intake), slices.Max(figures.Intake))
+	_, _ = fmt.Fprintln(table, "roll-up\tseconds\tmin\tmax\tpoints/s\ttimes as fast\t")
+	plain := median(figures.SQL)
+	for _, one := range []struct {
+		name string
+		took []time.Duration
+	}{
+		{"Millrace: folds into minutes, hours and days", figures.Fold},
+		{"GROUP BY: minutes", figures.SQL},
+		{"GROUP BY: minutes, hours and days", figures.AllSQL},
+	} {
+		took := median(one.took)
+		_, _ = fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t\n", one.name, took.Seconds(), slices.Min(one.took).Seconds(), slices.Max(one.took).Seconds(),
+			float64(opts.Points)/took.Seconds(), plain.Seconds()/took.Seconds())
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\nbuckets: %d folded, %d grouped by minute; heap while folding: at most %.1f MiB\n",
+		figures.Buckets, figures.SQLBuckets, float64(slices.Max(figures.Heap))/(1<<20))
+	return err
 }
 
 // printFigures prints each contestant with its ratio to the second one, which

@@ -20,15 +20,14 @@ func jobsCommand() *cobra.Command { return newJobsCommand(os.Environ(), time.Now
 // jobsFlags are the flags of every jobs command, and what commands get from
 // outside.
 type jobsFlags struct {
-	environ []string
-	now     func() time.Time
+	serverFlags
 
-	url    string
+	now    func() time.Time
 	asJSON bool
 }
 
 func newJobsCommand(environ []string, now func() time.Time) *cobra.Command {
-	flags := &jobsFlags{environ: environ, now: now}
+	flags := &jobsFlags{serverFlags: serverFlags{environ: environ}, now: now}
 	cmd := &cobra.Command{
 		Use:   "jobs",
 		Short: "Submit, follow and control jobs through the HTTP API",

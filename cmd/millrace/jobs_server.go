@@ -23,7 +23,13 @@ const (
 	attemptsFollowing = 12
 )
 
-// jobsServer is the server that the jobs commands talk to.
+// serverFlags say which server a command talks to.
+type serverFlags struct {
+	environ []string
+	url     string
+}
+
+// jobsServer is the server that the commands talk to.
 type jobsServer struct {
 	*client.Client
 
@@ -31,7 +37,7 @@ type jobsServer struct {
 	url, key setting
 }
 
-func (f *jobsFlags) connect(cmd *cobra.Command) (*jobsServer, error) {
+func (f *serverFlags) connect(cmd *cobra.Command) (*jobsServer, error) {
 	env, err := readEnvironment(f.environ)
 	if err != nil {
 		return nil, err

@@ -301,7 +301,7 @@ func TestWatchOnATerminalShowsThatTimeGoesBy(t *testing.T) {
 	s := newHTTPAPI(t, map[string][]reply{"GET /v1/jobs/4711": {
 		ok(jobText("4711", "running", "")), ok(jobText("4711", "running", "")), ok(jobText("4711", "completed", "")),
 	}})
-	flags := &jobsFlags{environ: []string{"MILLRACE_URL=" + s.url, "MILLRACE_API_KEY=" + testKey, "MILLRACE_HOME=" + t.TempDir()}}
+	flags := &serverFlags{environ: []string{"MILLRACE_URL=" + s.url, "MILLRACE_API_KEY=" + testKey, "MILLRACE_HOME=" + t.TempDir()}}
 	api, err := flags.connect(&cobra.Command{})
 	require.NoError(t, err)
 	var screen bytes.Buffer
@@ -524,7 +524,7 @@ func TestWhatTheEnvironmentLacksIsInDevEnv(t *testing.T) {
 
 func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 	t.Parallel()
-	for _, cmd := range []*cobra.Command{newJobsCommand(nil, noon), newKeysCommand(nil, noon)} {
+	for _, cmd := range []*cobra.Command{newJobsCommand(nil, noon), newMetricsCommand(nil, noon), newKeysCommand(nil, noon)} {
 		for _, sub := range append(cmd.Commands(), cmd) {
 			require.NotEmpty(t, sub.Short, sub.Name())
 			require.Contains(t, sub.Example, "millrace "+cmd.Name(), sub.Name())

@@ -68,7 +68,7 @@ Scopes: ` + scopeNames() + `.`,
 	flags := cmd.Flags()
 	flags.StringVar(&request.Tenant, "tenant", "", "the tenant that the key belongs to (required)")
 	flags.StringVar(&request.Name, "name", "", "what the key is for")
-	flags.StringSliceVar(&scopes, "scopes", []string{string(apikey.JobsRead), string(apikey.JobsWrite)}, "what the key may do")
+	flags.StringSliceVar(&scopes, "scopes", []string{string(apikey.JobsRead), string(apikey.JobsWrite), string(apikey.MetricsWrite)}, "what the key may do")
 	flags.StringVar(&expires, "expires", "", "when it stops working: 90d or 12h from now, or RFC 3339 (default never)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if request.Tenant == "" {
@@ -181,12 +181,18 @@ ID is the part between mrk_ and the next _; the whole key is taken too.`, apikey
 
 // withDatabase runs work as the owner of the schema.
 func (f *keysFlags) withDatabase(ctx context.Context, work func(context.Context, *postgres.Tenancy) error) error {
-	found, err := findDatabase(f.environ)
+	return withOwner(ctx, f.environ, "millrace-keys", "millrace keys list", work)
+}
+
+// withOwner runs work as the owner of the schema. shows is the command that shows
+// what was done when it is interrupted.
+func withOwner(ctx context.Context, environ []string, application, shows string, work func(context.Context, *postgres.Tenancy) error) error {
+	found, err := findDatabase(environ)
 	if err != nil {
 		return err
 	}
 	pool, err := postgres.Open(ctx, postgres.Options{
-		URL: found.value, Role: postgres.Owner, MaxConns: 1, Application: "millrace-keys",
+		URL: found.value, Role: postgres.Owner, MaxConns: 1, Application: application,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (it is from %s)", err, found.source)
@@ -194,7 +200,7 @@ func (f *keysFlags) withDatabase(ctx context.Context, work func(context.Context,
 	defer pool.Close()
 	err = work(ctx, postgres.NewTenancy(pool, postgres.Owner))
 	if err != nil && ctx.Err() != nil {
-		return errors.New("interrupted; `millrace keys list` shows what was done")
+		return fmt.Errorf("interrupted; `%s` shows what was done", shows)
 	}
 	return explainDatabase(err, found.source)
 }

@@ -15,11 +15,11 @@ import (
 const (
 	exitUsage     = 2 // flags or arguments that make no sense
 	exitJobFailed = 3 // the command worked, and the job it followed failed
-	exitNotFound  = 4 // there is no such job or key
+	exitNotFound  = 4 // there is no such job, key or metric
 )
 
 const exitCodesHelp = `Exit codes: 0 done, 1 the command failed, 2 wrong usage, 3 the job failed
-(jobs watch, jobs submit --wait), 4 there is no such job or key.`
+(jobs watch, jobs submit --wait), 4 there is no such job, key or metric.`
 
 // exitError gives an error an exit code of its own.
 type exitError struct {

@@ -48,7 +48,7 @@ func breaches() map[string]breach {
 			},
 		},
 		"domains": {
-			files: []string{"internal/apikey/*.go", "internal/brandnew/*.go", "internal/conversation/*.go", "internal/payment/*.go"},
+			files: []string{"internal/apikey/*.go", "internal/brandnew/*.go", "internal/conversation/*.go", "internal/payment/*.go", "internal/rollup/*.go"},
 			imports: []string{
 				"millrace/api", "millrace/internal/booking", "millrace/internal/intake", "millrace/jobs", "millrace/workers",
 			},
@@ -115,6 +115,7 @@ func rightful() map[string][]string {
 		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripehook", "millrace/internal/stripepay", "millrace/workers"},
 		"internal/resendhook/*.go":      {"millrace/internal/booking"},
 		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
+		"internal/rollup/*.go":          {"millrace/internal/fault", "millrace/internal/postgres", "millrace/internal/strictjson"},
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},
 		"internal/stripehook/*.go":      {"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook", "millrace/internal/payment"},

@@ -69,7 +69,7 @@ func Intake(ctx context.Context, opts IntakeOptions) (_ []*Figures, err error) {
 	opts.Rounds = cmp.Or(opts.Rounds, 3)
 	opts.Tenants = cmp.Or(opts.Tenants, 1)
 
-	keys, err := tenants(ctx, opts)
+	keys, err := tenants(ctx, opts, apikey.JobsWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func Intake(ctx context.Context, opts IntakeOptions) (_ []*Figures, err error) {
 // nothing on few cores, as its rounds show when this is changed.
 const naiveConns = 20
 
-func tenants(ctx context.Context, opts IntakeOptions) ([]string, error) {
+func tenants(ctx context.Context, opts IntakeOptions, scope apikey.Scope) ([]string, error) {
 	pool, err := postgres.Open(ctx, postgres.Options{URL: opts.DatabaseURL, Role: postgres.Owner})
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func tenants(ctx context.Context, opts IntakeOptions) ([]string, error) {
 	keys := make([]string, opts.Tenants)
 	for i := range keys {
 		_, key, err := apikey.Create(ctx, postgres.NewTenancy(pool, postgres.Owner),
-			apikey.Request{Tenant: "bench" + strconv.Itoa(i), Name: "bench", Scopes: []apikey.Scope{apikey.JobsWrite}}, time.Now())
+			apikey.Request{Tenant: "bench" + strconv.Itoa(i), Name: "bench", Scopes: []apikey.Scope{scope}}, time.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -474,3 +474,61 @@ func TestBacklogs(t *testing.T) {
 	require.Equal(t, map[string]time.Time{"zoe": noon(), "alice": noon().Add(25 * time.Hour)}, since)
 	require.Equal(t, []string{"alice", "zoe"}, slices.Sorted(maps.Keys(since)))
 }
+
+// The newest point may begin a bucket that more points come into, and what is known of
+// it may be wrong.
+func TestABucketThatIsThereIsAddedTo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for i := range 3 {
+		s.mustRecord("alice", point("a", noon(), float64(i)))
+		require.Equal(t, 3, s.fold("alice").Buckets)
+		var mistaken bool
+		require.NoError(t, s.db.Pool(t, postgres.Login).QueryRow(t.Context(), "SELECT newest_at <> $1 FROM metric_tenants", noon()).Scan(&mistaken))
+		require.False(t, mistaken)
+	}
+	_, err := s.db.Pool(t, postgres.Login).Exec(t.Context(), "UPDATE metric_tenants SET newest_at = 'epoch'")
+	require.NoError(t, err)
+	s.mustRecord("alice", point("a", noon().Add(time.Second), 3), point("b", noon(), 4))
+	require.Equal(t, 6, s.fold("alice").Buckets)
+	buckets := s.series("alice", "a", noon(), noon().Add(time.Hour), "1m", false)
+	require.Len(t, buckets, 1)
+	require.EqualValues(t, 4, buckets[0].Summary.Count)
+}
+
+// A point without a time is the same whenever it comes, and another than one with the
+// time at which that came.
+func TestHashesAreOfWhatWasSent(t *testing.T) {
+	t.Parallel()
+	hash := func(now time.Time, p rollup.Point) [32]byte {
+		measured, err := rollup.Request{Points: []rollup.Point{p}}.Check(now)
+		require.NoError(t, err)
+		return rollup.Hash(measured)
+	}
+	timed, untimed := point("a", noon(), 1), point("a", time.Time{}, 1)
+	require.Equal(t, hash(noon(), untimed), hash(noon().Add(time.Hour), untimed))
+	require.Equal(t, hash(noon(), timed), hash(noon().Add(time.Hour), timed))
+	require.NotEqual(t, hash(noon(), untimed), hash(noon(), timed))
+}
+
+func TestNamesAndTagsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var points []rollup.Point
+	for i := range 120 {
+		points = append(points, point(fmt.Sprintf("m%03d", i), noon(), 1), point("wide", noon(), 1, "n", fmt.Sprintf("%03d", i)))
+	}
+	s.mustRecord("alice", points...)
+	names, err := s.querier.Names(t.Context(), "alice", "m", "m017", 10)
+	require.NoError(t, err)
+	require.Len(t, names, 10)
+	require.Equal(t, rollup.Metric{Name: "m018", Series: 1}, names[0])
+	tags, err := s.querier.Tags(t.Context(), "alice", "wide")
+	require.NoError(t, err)
+	require.Len(t, tags, 1)
+	require.True(t, tags[0].More)
+	require.Equal(t, "099", tags[0].Values[99])
+	names, err = s.querier.Names(t.Context(), "bob", "", "", 10)
+	require.NoError(t, err)
+	require.Empty(t, names)
+}

@@ -7,6 +7,7 @@ package strictjson
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -35,7 +36,7 @@ func Decode(data []byte, v any) error {
 	if err := check(data); err != nil {
 		return err
 	}
-	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true), numbers)
 	if err == nil {
 		return nil
 	}
@@ -44,6 +45,26 @@ func Decode(data []byte, v any) error {
 	}
 	return notJSON("is not valid JSON")
 }
+
+// numbers takes JSON numbers, and nothing else, for json.Number, which to the decoder
+// is a text like any other.
+//
+//nolint:gochecknoglobals // a constant
+var numbers = json.WithUnmarshalers(json.UnmarshalFromFunc(func(decoder *jsontext.Decoder, number *stdjson.Number) error {
+	kind := decoder.PeekKind()
+	if kind == jsontext.KindNull { // as for any other type, it leaves the zero value
+		*number = ""
+		return decoder.SkipValue()
+	}
+	if kind != jsontext.KindNumber {
+		return errNoNumber
+	}
+	text, err := decoder.ReadValue()
+	*number = stdjson.Number(text)
+	return err
+}))
+
+var errNoNumber = errors.New("strictjson: no number")
 
 // check walks the tokens once for what Unmarshal would let through.
 func check(data []byte) error {
@@ -186,6 +207,8 @@ func expectation(typ reflect.Type) string {
 		return "an RFC 3339 time such as 2026-01-31T09:30:00Z"
 	case reflect.TypeFor[uuid.UUID]():
 		return "a UUID"
+	case reflect.TypeFor[stdjson.Number]():
+		return "a number"
 	}
 	switch typ.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
