@@ -54,6 +54,7 @@ fmt: $(LINT) ## Format the code
 bench: ## Measure Millrace against the plain way of doing the same
 	$(GO) build -o bin/ ./cmd/millrace
 	bin/millrace bench intake
+	bin/millrace bench metrics
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz

@@ -79,7 +79,7 @@ type seriesInput struct {
 	Name      string    `query:"name" required:"true" doc:"The metric." maxLength:"128" example:"checkout.latency"`
 	From      time.Time `query:"from" doc:"The first bucket is the one that holds this time. Default: a day before to." example:"2026-01-31T00:00:00Z"`
 	To        time.Time `query:"to" doc:"The last bucket is the one before this time, or that holds it. Default: now." example:"2026-02-01T00:00:00Z"`
-	Step      string    `query:"step" doc:"How wide buckets are: a whole number and one of s, m, h, d, w. Default: one of 1m, 5m, 15m, 1h, 6h, 1d, 1w, so that there are about 300 buckets at most. Steps below 1m, and those that are no multiple of it, are made from the points themselves, as long as these are kept." maxLength:"8" example:"5m"`
+	Step      string    `query:"step" doc:"How wide buckets are: a whole number and one of s, m, h, d, w, or of seconds alone. Default: one of 1m, 5m, 15m, 1h, 6h, 1d, 1w, so that there are about 300 buckets at most. Steps below 1m, and those that are no multiple of it, are made from the points themselves, as long as these are kept." maxLength:"8" example:"5m"`
 	Agg       string    `query:"agg" doc:"Which aggregates to answer with, separated by commas: count, sum, min, max, avg, first, last, p50, p95, p99. Default: all." maxLength:"128" example:"avg,p95"`
 	Gaps      string    `query:"gaps" doc:"null answers with the buckets without points too: their count is 0, and all else null." enum:"null"`
 	Timezone  string    `query:"timezone" doc:"Whose days and weeks (IANA), for a step of 1d or 1w. Default: UTC." maxLength:"64" example:"Europe/Berlin"`

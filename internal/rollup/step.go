@@ -27,12 +27,16 @@ const (
 	MaxStep = 366 * day
 )
 
-// ParseStep reads a step such as 30s, 5m, 1h, 1d or 2w.
+// ParseStep reads a step such as 30s, 5m, 1h, 1d or 2w; a number alone is seconds, as
+// Prometheus has it.
 func ParseStep(text string) (Step, error) {
 	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": day, "w": week}
 	bad := fmt.Errorf("rollup: a step is a whole number and one of s, m, h, d, w, from %v to 366d", MinStep)
-	if len(text) < 2 || len(text) > 8 || strings.HasPrefix(text, "+") {
+	if text == "" || len(text) > 8 || strings.HasPrefix(text, "+") {
 		return Step{}, bad
+	}
+	if last := text[len(text)-1]; last >= '0' && last <= '9' {
+		text += "s"
 	}
 	n, err := strconv.Atoi(text[:len(text)-1])
 	unit := units[text[len(text)-1:]]
