@@ -409,7 +409,6 @@ func TestQueriesOfMetricsAreChecked(t *testing.T) {
 		"name=a&agg=median":                        "agg",
 		"name=a&agg=":                              "",
 		"name=a&agg=avg,,p50":                      "agg",
-		"name=a&step=5":                            "step",
 		"name=a&step=0m":                           "step",
 		"name=a&step=5y":                           "step",
 		"name=a&step=1h&timezone=UTC":              "timezone",

@@ -228,7 +228,7 @@ func TestManyCalendarsRaceForADay(t *testing.T) {
 	list, err := booking.List(t.Context(), d.intake, "alice", booking.Filter{Limit: 1000})
 	require.NoError(t, err)
 	require.NotEmpty(t, list)
-	require.Less(t, len(list), len(bookings)/2)
+	require.Less(t, len(list), len(bookings), "not all of them can have the same day")
 	slices.SortFunc(list, func(a, b booking.Booking) int { return a.StartsAt.Compare(b.StartsAt) })
 	for i := 1; i < len(list); i++ {
 		require.False(t, list[i].StartsAt.Before(list[i-1].EndsAt), "%s overlaps %s", list[i].SlotID, list[i-1].SlotID)
