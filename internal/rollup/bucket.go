@@ -16,6 +16,10 @@ import (
 // Masson, Rim and Lee, VLDB 2019).
 const RelativeError = 0.01
 
+// sketchError is what sketches are made for: a little less, so that rounding keeps
+// within RelativeError.
+const sketchError = 0.0095
+
 // MaxValue bounds the magnitude of a point's value, so that no sum overflows.
 const MaxValue = 1e300
 
@@ -37,7 +41,7 @@ type Summary struct {
 
 // indexMapping is that of all sketches: sketches of different ones do not merge.
 func indexMapping() mapping.IndexMapping {
-	m, err := mapping.NewCubicallyInterpolatedMapping(RelativeError)
+	m, err := mapping.NewCubicallyInterpolatedMapping(sketchError)
 	if err != nil {
 		panic(err) // the error of a relative error outside (0, 1)
 	}

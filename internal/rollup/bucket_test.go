@@ -109,7 +109,7 @@ func check(t *testing.T, s *Summary, points []point) {
 	require.Equal(t, []int64{byTime[0].at, byTime[len(byTime)-1].at}, []int64{s.FirstAt, s.LastAt})
 	for _, q := range []float64{0, 0.5, 0.95, 0.99, 1} {
 		rank, got := q*float64(len(all)-1), s.Quantile(q)
-		near := func(want float64) bool { return math.Abs(got-want) <= math.Abs(want)*RelativeError*1.0001 }
+		near := func(want float64) bool { return math.Abs(got-want) <= math.Abs(want)*RelativeError }
 		require.True(t, near(all[int(math.Floor(rank))]) || near(all[int(math.Ceil(rank))]), "q %v: %v in %v", q, got, all)
 	}
 }
