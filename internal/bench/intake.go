@@ -214,7 +214,7 @@ func load(ctx context.Context, c contestant, opts IntakeOptions) (float64, []tim
 			var mine []time.Duration
 			for n := 0; time.Now().Before(end); n++ {
 				sent := time.Now()
-				if err := submit(ctx, transport, c, i, fmt.Sprintf("%d-%d-%d", started.UnixNano(), i, n)); err != nil {
+				if err := post(ctx, transport, c.url+"/v1/payments", c.keys[i%len(c.keys)], fmt.Sprintf("%d-%d-%d", started.UnixNano(), i, n), []byte(body)); err != nil {
 					return err
 				}
 				mine = append(mine, time.Since(sent))
@@ -235,14 +235,15 @@ func load(ctx context.Context, c contestant, opts IntakeOptions) (float64, []tim
 
 const body = `{"amount":1999,"currency":"usd","payment_method":"pm_card_visa","customer_email":"customer@example.com","description":"Two tickets","metadata":{"order":"4711"}}`
 
-func submit(ctx context.Context, transport http.RoundTripper, c contestant, client int, key string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/v1/payments", bytes.NewReader([]byte(body)))
+// post sends one request that is to be accepted.
+func post(ctx context.Context, transport http.RoundTripper, url, key, idempotencyKey string, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+c.keys[client%len(c.keys)])
+	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", key)
+	req.Header.Set("Idempotency-Key", idempotencyKey)
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"runtime"
@@ -113,7 +112,7 @@ func measureIntake(ctx context.Context, opts MetricsOptions, figures *MetricsFig
 			clients.Go(func() error {
 				for time.Now().Before(end) {
 					n := sent.Add(1)
-					if err := sendPoints(clientCtx, transport, url, keys[0], bodies[int(n)%len(bodies)], fmt.Sprintf("%d-%d", round, n)); err != nil {
+					if err := post(clientCtx, transport, url+"/v1/metrics", keys[0], fmt.Sprintf("%d-%d", round, n), bodies[int(n)%len(bodies)]); err != nil {
 						return err
 					}
 				}
@@ -148,28 +147,6 @@ func pointBodies(opts MetricsOptions, now time.Time) [][]byte {
 		bodies[i] = body.Bytes()
 	}
 	return bodies
-}
-
-func sendPoints(ctx context.Context, transport http.RoundTripper, url, key string, body []byte, idempotencyKey string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/metrics", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", idempotencyKey)
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("answered %d", resp.StatusCode)
-	}
-	return nil
 }
 
 // rolled is the tenant whose points are rolled up.

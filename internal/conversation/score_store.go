@@ -237,12 +237,7 @@ type Range struct {
 // Validate returns the range normalised. The error is an INVALID_INPUT fault.
 func (r Range) Validate() (Range, error) {
 	var fields fault.Fields
-	fields.Check(!r.From.IsZero(), "from", "must be given")
-	fields.Check(!r.To.IsZero(), "to", "must be given")
-	if fields.Err() == nil {
-		fields.Check(r.From.Before(r.To), "to", "must be after from")
-		fields.Check(r.To.Sub(r.From) <= MaxDays*24*time.Hour, "to", "must be at most "+strconv.Itoa(MaxDays)+" days after from")
-	}
+	fields.CheckRange(r.From, r.To, MaxDays)
 	return Range{From: r.From.UTC().Truncate(time.Microsecond), To: r.To.UTC().Truncate(time.Microsecond)}, fields.Err()
 }
 

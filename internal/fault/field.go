@@ -2,7 +2,9 @@ package fault
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"time"
 )
 
 // Field says what is wrong with one field of a request, without its value.
@@ -28,6 +30,20 @@ func (f *Fields) Check(ok bool, field, problem string) {
 	if !ok {
 		f.Add(field, problem)
 	}
+}
+
+// CheckRange records the problems of a range of time in the fields from and to: both
+// are required, and to is after from, by at most so many days of 24 hours. It reports
+// whether there are none.
+func (f *Fields) CheckRange(from, to time.Time, days int) bool {
+	before := len(f.list)
+	f.Check(!from.IsZero(), "from", "must be given")
+	f.Check(!to.IsZero(), "to", "must be given")
+	if len(f.list) == before {
+		f.Check(from.Before(to), "to", "must be after from")
+		f.Check(to.Sub(from) <= time.Duration(days)*24*time.Hour, "to", fmt.Sprintf("must be at most %d days after from", days))
+	}
+	return len(f.list) == before
 }
 
 // Err returns nil, or one INVALID_INPUT fault that names every field.

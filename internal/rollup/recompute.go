@@ -36,11 +36,7 @@ type Range struct {
 // Validate returns the range normalised. The error is an INVALID_INPUT fault.
 func (r Range) Validate() (Range, error) {
 	var fields fault.Fields
-	fields.Check(!r.From.IsZero(), "from", "must be given")
-	fields.Check(!r.To.IsZero(), "to", "must be given")
-	if fields.Err() == nil {
-		fields.Check(r.From.Before(r.To), "to", "must be after from")
-		fields.Check(r.To.Sub(r.From) <= MaxRangeDays*day, "to", fmt.Sprintf("must be at most %d days after from", MaxRangeDays))
+	if fields.CheckRange(r.From, r.To, MaxRangeDays) {
 		fields.Check(r.From.Year() >= 1970, "from", "must not be before 1970")
 		fields.Check(r.To.Year() < 10000, "to", "must be before the year 10000")
 	}
