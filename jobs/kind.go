@@ -172,13 +172,8 @@ func standalone[A interface {
 }](kind Kind, do work[A],
 ) *Kind {
 	var none A
-	kind.input, kind.periodic = reflect.TypeFor[A](), none
-	kind.accept = func(body []byte, _ Acceptance) (Accepted, error) {
-		args, hash, err := decode[A](body)
-		return Accepted{Args: args, Hash: hash}, err
-	}
-	kind.register = func(registry *river.Workers, handlers Handlers) { register(registry, &kind, handlers, do) }
-	return &kind
+	kind.periodic = none
+	return converted(kind, func(args A) A { return args }, do)
 }
 
 // converted completes the row of a kind whose arguments are made of its input.

@@ -52,7 +52,7 @@ func (m *Model) aspect(r *reading, values []float64, which aspect) *SubScore {
 	for i, w := range weights {
 		score += w * (values[i] - m.means[i])
 	}
-	return &SubScore{Score: points(score), Reasons: r.reasons(values, m.means, weights, 1, nil)}
+	return &SubScore{Score: points(score), Reasons: r.reasons(values, m.means, weights, 1)}
 }
 
 // points bounds and rounds a sub-score.

@@ -33,7 +33,6 @@ const (
 	userResignation
 	userIntensity
 	userRequest
-	userFarewell
 	userHostile
 	userComplaint
 	userSarcasm
@@ -44,8 +43,6 @@ const (
 	assistantSuccess
 	assistantCourtesy
 	assistantAgreement
-	assistantEnthusiasm
-	assistantRetry
 	signalCount
 )
 
@@ -55,11 +52,10 @@ var signalNames = [signalCount]string{
 	userAcceptance: "user.acceptance", userWarmth: "user.warmth", userDelight: "user.delight", userRefusal: "user.refusal",
 	userClosing: "user.closing", userNegation: "user.negation", userRejection: "user.rejection", userAlternative: "user.alternative",
 	userRepair: "user.repair", userDisappointment: "user.disappointment", userResignation: "user.resignation",
-	userIntensity: "user.intensity", userRequest: "user.request", userFarewell: "user.farewell", userHostile: "user.hostile",
+	userIntensity: "user.intensity", userRequest: "user.request", userHostile: "user.hostile",
 	userComplaint: "user.complaint", userSarcasm: "user.sarcasm", assistantFailure: "assistant.failure", assistantApology: "assistant.apology",
 	assistantRefusal: "assistant.refusal", assistantConfusion: "assistant.confusion", assistantSuccess: "assistant.success",
-	assistantCourtesy: "assistant.courtesy", assistantAgreement: "assistant.agreement", assistantEnthusiasm: "assistant.enthusiasm",
-	assistantRetry: "assistant.retry",
+	assistantCourtesy: "assistant.courtesy", assistantAgreement: "assistant.agreement",
 }
 
 // signals is a set of them.

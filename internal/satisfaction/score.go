@@ -22,12 +22,9 @@ func (m *Model) Score(messages []Message, feedback Feedback) Score {
 	values := make([]float64, len(features()))
 	r.vector(m.means, values)
 
-	score := Score{Model: m.file.Version, Inferred: m.infer(r, values)}
-	score.Reasons = r.reasons(values, m.means, m.weights, pointsPerRating, nil)
-	score.Verdict = score.Inferred.verdict()
-	if !r.sufficient() {
-		score.Verdict = TooLittle
-	}
+	score := Score{Model: m.file.Version}
+	score.Inferred, score.Verdict = m.infer(r, values)
+	score.Reasons = r.reasons(values, m.means, m.weights, pointsPerRating)
 	score.Estimate = score.Inferred
 	if stated := m.state(r, feedback); stated != nil {
 		score.Stated = stated
@@ -49,22 +46,22 @@ func (m *Model) Estimate(messages []Message) (Estimate, Verdict) {
 	r.read(messages, func(int, float64) {})
 	values := make([]float64, len(m.weights))
 	r.vector(m.means, values)
-	e := m.infer(r, values)
-	if !r.sufficient() {
-		return e, TooLittle
-	}
-	return e, e.verdict()
+	return m.infer(r, values)
 }
 
 // pointsPerRating is how many points from 0 to 100 one of the 1 to 5 is.
 const pointsPerRating = 25
 
-func (m *Model) infer(r *reading, values []float64) Estimate {
+func (m *Model) infer(r *reading, values []float64) (Estimate, Verdict) {
 	rating := m.file.Rating
 	for i, w := range m.weights {
 		rating += w * (values[i] - m.means[i])
 	}
-	return estimate(rating, r.confidence())
+	e := estimate(rating, r.confidence())
+	if !r.sufficient() {
+		return e, TooLittle
+	}
+	return e, e.verdict()
 }
 
 // estimate rounds, so that equal conversations get equal numbers on every machine.
@@ -115,9 +112,8 @@ func (r *reading) confidence() float64 {
 }
 
 // reasons lists what moved a score away from that of the average conversation:
-// a measure's features together, in points per unit of scale. only limits it to the
-// features with a weight in it.
-func (r *reading) reasons(values, means, weights []float64, scale float64, keep func(feature) bool) []Reason {
+// a measure's features together, in points: scale is how many a unit of the weights is.
+func (r *reading) reasons(values, means, weights []float64, scale float64) []Reason {
 	type effect struct {
 		points float64
 		delta  float64
@@ -137,9 +133,6 @@ func (r *reading) reasons(values, means, weights []float64, scale float64, keep 
 		reasons = append(reasons, reason)
 	}
 	for i, f := range all {
-		if keep != nil && !keep(f) {
-			continue
-		}
 		e := effect{points: weights[i] * (values[i] - means[i]) * scale, delta: values[i] - means[i]}
 		if f.measure < 0 {
 			s := specials[f.special]
