@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"millrace/internal/fault"
@@ -78,10 +79,16 @@ func (f Feedback) LogValue() slog.Value {
 var sessionID = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
 
 // callsPerson reports whether a session id is a number that somebody is known by.
-// Other kinds of finding are what ids look like.
+// Other kinds of finding are what ids look like, and so is a number that is the end
+// of a word, as in 4f2783982534 or ssn5JHF4ujzu: random ids have those by chance.
 func callsPerson(id string) bool {
 	return slices.ContainsFunc(phi.Find(id), func(f phi.Finding) bool {
-		return f.Type == phi.SSN || f.Type == phi.Phone || f.Type == phi.Fax
+		switch f.Type {
+		case phi.SSN, phi.Phone, phi.Fax:
+			return !strings.ContainsFunc(id[max(f.Start-1, 0):f.End], unicode.IsLetter)
+		default:
+			return false
+		}
 	})
 }
 

@@ -73,7 +73,10 @@ func TestAMalformedMessageIsLeftOutAndTheOthersKeepTheirPlace(t *testing.T) {
 
 func TestASessionIDMayBeAnyUsualID(t *testing.T) {
 	t.Parallel()
-	ids := []string{"chat-4711", "user:42:7", "20260131-093000", "1767225600123", "sess_4f9a2b.EU"}
+	ids := []string{
+		"chat-4711", "user:42:7", "20260131-093000", "1767225600123", "sess_4f9a2b.EU",
+		"2e5e6ea2-6d87-4755-9f1e-6f5368500462", "a5a1b1e1-f2de-4d1a-9435-4f2783982534", "ssn5JHF4ujzuVTg31rx-vQ",
+	}
 	for range 1000 {
 		ids = append(ids, uuid.NewString())
 	}
