@@ -12,6 +12,7 @@ import (
 
 	"millrace/internal/apikey"
 	"millrace/internal/fault"
+	"millrace/internal/postgres"
 )
 
 const (
@@ -106,7 +107,10 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 			s.abort(humagin.Unwrap(ctx), fault.From(err))
 			return
 		}
-		humagin.Unwrap(ctx).Set(tenantKey, key.Tenant)
+		c := humagin.Unwrap(ctx)
+		c.Set(tenantKey, key.Tenant)
+		actor := postgres.Actor{Name: "key:" + key.ID, Source: c.ClientIP(), RequestID: requestID(ctx.Context())}
+		ctx = huma.WithContext(ctx, postgres.WithActor(ctx.Context(), actor))
 		next(huma.WithValue(ctx, principalKey{}, key))
 	}
 }

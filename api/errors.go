@@ -40,7 +40,7 @@ func status(code fault.Code) int {
 	switch code {
 	case fault.InvalidInput:
 		return http.StatusBadRequest
-	case fault.IdempotencyMismatch:
+	case fault.IdempotencyMismatch, fault.PHIDetected:
 		return http.StatusUnprocessableEntity
 	case fault.AuthRequired:
 		return http.StatusUnauthorized

@@ -182,7 +182,7 @@ func TestABodyThatDoesNotArriveIsGivenUp(t *testing.T) {
 func TestStatusKnowsEveryCode(t *testing.T) {
 	t.Parallel()
 	want := map[fault.Code]int{
-		fault.InvalidInput: 400, fault.IdempotencyMismatch: 422, fault.AuthRequired: 401, fault.PaymentFailed: 402,
+		fault.InvalidInput: 400, fault.PHIDetected: 422, fault.IdempotencyMismatch: 422, fault.AuthRequired: 401, fault.PaymentFailed: 402,
 		fault.TenantAccessDenied: 403, fault.NotFound: 404, fault.MethodNotAllowed: 405, fault.RequestTimeout: 408,
 		fault.PayloadTooLarge: 413, fault.UnsupportedMediaType: 415, fault.SlotUnavailable: 409, fault.IdempotencyInProgress: 409, fault.Conflict: 409,
 		fault.JobCancelled: 409, fault.RateLimitExceeded: 429, fault.Unknown: 500, fault.DBError: 500, fault.MaskingFailed: 500, fault.Unavailable: 503,

@@ -22,6 +22,7 @@ type Code string
 // The codes that the API answers with. A newer server may have others.
 const (
 	CodeInvalidInput          Code = "INVALID_INPUT"
+	CodePHIDetected           Code = "PHI_DETECTED"         // texts hold personal data, which the tenant does not take
 	CodeIdempotencyMismatch   Code = "IDEMPOTENCY_MISMATCH" // the key was used for another request
 	CodeAuthRequired          Code = "AUTH_REQUIRED"
 	CodePaymentFailed         Code = "PAYMENT_FAILED" // Details["reason"] says why
@@ -45,7 +46,7 @@ const (
 // Codes lists the codes that this client knows.
 func Codes() []Code {
 	return []Code{
-		CodeInvalidInput, CodeIdempotencyMismatch, CodeAuthRequired, CodePaymentFailed, CodeTenantAccessDenied,
+		CodeInvalidInput, CodePHIDetected, CodeIdempotencyMismatch, CodeAuthRequired, CodePaymentFailed, CodeTenantAccessDenied,
 		CodeNotFound, CodeMethodNotAllowed, CodeRequestTimeout, CodePayloadTooLarge, CodeUnsupportedMediaType,
 		CodeSlotUnavailable, CodeIdempotencyInProgress, CodeConflict, CodeJobCancelled, CodeRateLimitExceeded, CodeUnknown, CodeDBError,
 		CodeMaskingFailed, CodeUnavailable,

@@ -42,7 +42,7 @@ func decide(f *fault.Fault) decision {
 		return cancel
 	case fault.Unknown, fault.DBError, fault.MaskingFailed, fault.RequestTimeout:
 		return retry
-	case fault.InvalidInput, fault.IdempotencyMismatch, fault.AuthRequired, fault.TenantAccessDenied,
+	case fault.InvalidInput, fault.PHIDetected, fault.IdempotencyMismatch, fault.AuthRequired, fault.TenantAccessDenied,
 		fault.NotFound, fault.MethodNotAllowed, fault.PayloadTooLarge, fault.UnsupportedMediaType, fault.SlotUnavailable, fault.Conflict, fault.JobCancelled:
 		return cancel
 	default:

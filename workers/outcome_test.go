@@ -18,6 +18,7 @@ func TestDecideKnowsEveryCode(t *testing.T) {
 	t.Parallel()
 	want := map[fault.Code]struct{ plain, after decision }{
 		fault.InvalidInput:          {cancel, cancel},
+		fault.PHIDetected:           {cancel, cancel},
 		fault.IdempotencyMismatch:   {cancel, cancel},
 		fault.AuthRequired:          {cancel, cancel},
 		fault.PaymentFailed:         {cancel, snooze},

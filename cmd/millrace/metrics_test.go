@@ -143,7 +143,9 @@ func TestAnImportThatBrokeGoesOn(t *testing.T) {
 	got = s.metrics(t, "import", file, "--batch", "100", "--json")
 	require.Equal(t, 0, got.code, got.stderr)
 	result := decode[imported](t, got.stdout)
-	assert.Equal(t, []int{2450, 25, there / 100}, []int{result.Points, result.Batches, result.Replayed})
+	assert.Equal(t, []int{2450, 25}, []int{result.Points, result.Batches})
+	// A request of the first import may have been written after the count.
+	assert.GreaterOrEqual(t, result.Replayed, there/100)
 	assert.Equal(t, 2450, s.count(t, "cpu"))
 }
 

@@ -32,11 +32,12 @@ const (
 	JobsRead     Scope = "jobs:read"
 	JobsWrite    Scope = "jobs:write"
 	MetricsWrite Scope = "metrics:write"
+	PHIReveal    Scope = "phi:reveal"
 	OpsAdmin     Scope = "ops:admin"
 )
 
 // Scopes lists every scope.
-func Scopes() []Scope { return []Scope{JobsRead, JobsWrite, MetricsWrite, OpsAdmin} }
+func Scopes() []Scope { return []Scope{JobsRead, JobsWrite, MetricsWrite, PHIReveal, OpsAdmin} }
 
 const (
 	prefix    = "mrk_"
@@ -46,16 +47,41 @@ const (
 
 // Key is what is stored of a key.
 type Key struct {
-	ID        string     `json:"id"`
-	Tenant    string     `json:"tenant"`
-	Name      string     `json:"name"`
-	Scopes    []Scope    `json:"scopes"`
-	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt *time.Time `json:"expires_at,omitzero"`
-	RevokedAt *time.Time `json:"revoked_at,omitzero"`
+	ID     string  `json:"id"`
+	Tenant string  `json:"tenant"`
+	Name   string  `json:"name"`
+	Scopes []Scope `json:"scopes"`
+	// Limits are rates by class that differ from the server's: {"payments": "100/m"}.
+	Limits    map[string]string `json:"limits,omitzero"`
+	CreatedAt time.Time         `json:"created_at"`
+	ExpiresAt *time.Time        `json:"expires_at,omitzero"`
+	RevokedAt *time.Time        `json:"revoked_at,omitzero"`
+	// LastUsedAt is right to the minute, about.
+	LastUsedAt *time.Time `json:"last_used_at,omitzero"`
+	// Rules are the tenant's; only Verify fills them in.
+	Rules Rules `json:"-"`
 
 	hash []byte
 }
+
+// Rules are what holds for a tenant, whatever key it comes with.
+type Rules struct {
+	// PHI says what becomes of personal data in texts.
+	PHI PHIMode
+	// MaxWaitingJobs is how many of its jobs may wait at once.
+	MaxWaitingJobs int
+	// Shredded tenants are served no more.
+	Shredded bool
+}
+
+// PHIMode says what becomes of personal data in texts.
+type PHIMode string
+
+// The modes.
+const (
+	PHIMask   PHIMode = "mask"   // replaced by placeholders before anything is stored
+	PHIStrict PHIMode = "strict" // refused with PHI_DETECTED
+)
 
 // Has reports whether the key carries the scope.
 func (k Key) Has(scope Scope) bool { return slices.Contains(k.Scopes, scope) }
@@ -145,11 +171,11 @@ func List(ctx context.Context, db *postgres.Tenancy, tenant string) ([]Key, erro
 		var err error
 		keys, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
 			var key Key
-			err := row.Scan(&key.ID, &key.Tenant, &key.Name, &key.Scopes, &key.CreatedAt, &key.ExpiresAt, &key.RevokedAt)
+			err := row.Scan(&key.ID, &key.Tenant, &key.Name, &key.Scopes, &key.Limits, &key.CreatedAt, &key.ExpiresAt, &key.RevokedAt, &key.LastUsedAt)
 			return key, err
 		})
 		return err
-	}, `SELECT id, tenant_id, name, scopes, created_at, expires_at, revoked_at FROM api_keys
+	}, `SELECT id, tenant_id, name, scopes, limits, created_at, expires_at, revoked_at, last_used_at FROM api_keys
 		WHERE $1 = '' OR tenant_id = $1 ORDER BY created_at DESC, id`, tenant)
 	return keys, postgres.Fault(err)
 }
@@ -175,11 +201,13 @@ func find(ctx context.Context, db *postgres.Tenancy, id string) (key Key, found 
 	err = db.Query(ctx, "", func(rows pgx.Rows) error {
 		key, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (Key, error) {
 			key := Key{ID: id}
-			err := row.Scan(&key.Tenant, &key.hash, &key.Scopes, &key.ExpiresAt, &key.RevokedAt)
+			err := row.Scan(&key.Tenant, &key.hash, &key.Scopes, &key.Limits, &key.ExpiresAt, &key.RevokedAt,
+				&key.Rules.PHI, &key.Rules.MaxWaitingJobs, &key.Rules.Shredded)
 			return key, err
 		})
 		return err
-	}, "SELECT tenant_id, secret_hash, scopes, expires_at, revoked_at FROM millrace_api_key($1)", id)
+	}, `SELECT tenant_id, secret_hash, scopes, limits, expires_at, revoked_at, phi, max_waiting_jobs, shredded
+		FROM millrace_credential($1)`, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Key{}, false, nil
 	}

@@ -35,7 +35,8 @@ func NewVerifier(db *postgres.Tenancy, now func() time.Time) *Verifier {
 }
 
 // Verify returns the key that was presented. The fault is AUTH_REQUIRED, the
-// same whether the key is malformed, unknown, wrong, revoked or expired.
+// same whether the key is malformed, unknown, wrong, revoked or expired, or its
+// tenant shredded.
 func (v *Verifier) Verify(ctx context.Context, presented string) (Key, error) {
 	id, secret, ok := Split(presented)
 	if !ok {
@@ -62,7 +63,7 @@ func (v *Verifier) Verify(ctx context.Context, presented string) (Key, error) {
 		e, _ = read.(entry)
 	}
 	// The comparison is made for unknown keys too, so that time tells nothing.
-	if matches := e.key.Matches(secret); !matches || !e.found || !e.key.Valid(v.now()) {
+	if matches := e.key.Matches(secret); !matches || !e.found || !e.key.Valid(v.now()) || e.key.Rules.Shredded {
 		return Key{}, refused()
 	}
 	return e.key, nil

@@ -17,6 +17,7 @@ type Code string
 // The codes, in the order of the HTTP contract.
 const (
 	InvalidInput          Code = "INVALID_INPUT"
+	PHIDetected           Code = "PHI_DETECTED"
 	IdempotencyMismatch   Code = "IDEMPOTENCY_MISMATCH"
 	AuthRequired          Code = "AUTH_REQUIRED"
 	PaymentFailed         Code = "PAYMENT_FAILED"
@@ -40,7 +41,7 @@ const (
 // Codes lists every code, for tables that must be complete.
 func Codes() []Code {
 	return []Code{
-		InvalidInput, IdempotencyMismatch, AuthRequired, PaymentFailed, TenantAccessDenied, NotFound, MethodNotAllowed,
+		InvalidInput, PHIDetected, IdempotencyMismatch, AuthRequired, PaymentFailed, TenantAccessDenied, NotFound, MethodNotAllowed,
 		RequestTimeout, PayloadTooLarge, UnsupportedMediaType, SlotUnavailable, IdempotencyInProgress, Conflict, JobCancelled,
 		RateLimitExceeded, Unknown, DBError, MaskingFailed, Unavailable,
 	}

@@ -18,7 +18,7 @@ type Tenancy struct {
 }
 
 // scope is sent in front of the statements of each transaction.
-const scope = "SELECT set_config('role', $1, true), set_config('millrace.tenant', $2, true)"
+const scope = "SELECT set_config('role', $1, true), set_config('millrace.tenant', $2, true), set_config('millrace.actor', $3, true)"
 
 // NewTenancy returns a Tenancy over the pool.
 func NewTenancy(pool *pgxpool.Pool, role Role) *Tenancy {
@@ -29,7 +29,7 @@ func NewTenancy(pool *pgxpool.Pool, role Role) *Tenancy {
 // returns nil. An empty tenant sees no tenant's rows.
 func (t *Tenancy) Tx(ctx context.Context, tenant string, work func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, scope, string(t.role), tenant); err != nil {
+		if _, err := tx.Exec(ctx, scope, string(t.role), tenant, actorOf(ctx)); err != nil {
 			return fmt.Errorf("postgres: enter tenant: %w", err)
 		}
 		return work(tx)
@@ -55,7 +55,7 @@ type batcher interface {
 
 func (t *Tenancy) query(ctx context.Context, db batcher, tenant string, scan func(pgx.Rows) error, sql string, args ...any) error {
 	var batch pgx.Batch
-	batch.Queue(scope, string(t.role), tenant)
+	batch.Queue(scope, string(t.role), tenant, actorOf(ctx))
 	batch.Queue(sql, args...)
 	results := db.SendBatch(ctx, &batch)
 	defer func() { _ = results.Close() }()
