@@ -83,12 +83,8 @@ var sessionID = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
 // of a word, as in 4f2783982534 or ssn5JHF4ujzu: random ids have those by chance.
 func callsPerson(id string) bool {
 	return slices.ContainsFunc(phi.Find(id), func(f phi.Finding) bool {
-		switch f.Type {
-		case phi.SSN, phi.Phone, phi.Fax:
-			return !strings.ContainsFunc(id[max(f.Start-1, 0):f.End], unicode.IsLetter)
-		default:
-			return false
-		}
+		personal := f.Type == phi.SSN || f.Type == phi.Phone || f.Type == phi.Fax
+		return personal && !strings.ContainsFunc(id[max(f.Start-1, 0):f.End], unicode.IsLetter)
 	})
 }
 
