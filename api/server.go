@@ -143,6 +143,10 @@ func (s *Server) routes(api huma.API) {
 	s.engine.GET("/", func(c *gin.Context) { c.Redirect(http.StatusFound, "/docs") })
 }
 
+// Run writes down when keys were used until ctx ends, which should be after the
+// last request.
+func (s *Server) Run(ctx context.Context) { s.keys.Run(ctx, s.opts.Logger) }
+
 // Drain makes readiness fail and ends the waits of Prefer: wait, so that a
 // load balancer looks elsewhere and the HTTP server can stop. It may be called once.
 func (s *Server) Drain() { close(s.draining) }

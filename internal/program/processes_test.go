@@ -101,6 +101,9 @@ func tour(t *testing.T, dir string) {
 	require.Equal(t, client.PaymentCaptured, pay(20*time.Second).Payment.Status)
 	require.Equal(t, 0, second.terminate())
 	require.Equal(t, 0, intake.terminate())
+	keys, err := apikey.List(t.Context(), db.Tenancy(t, postgres.Owner), "demo")
+	require.NoError(t, err)
+	require.NotNil(t, keys[0].LastUsedAt, "intake writes down the use of keys when it ends")
 	for _, p := range []*process{intake, first, second} {
 		require.NotContains(t, p.stderr.String(), key.Reveal())
 		for line := range strings.Lines(p.stderr.String()) {

@@ -81,6 +81,10 @@ func Run(ctx context.Context, opts Options) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return writer.Run(writing) })
 	group.Go(func() error {
+		server.Run(writing)
+		return nil
+	})
+	group.Go(func() error {
 		defer stopWriting()
 		return program.Serve(ctx, server.HTTP(), opts.Listener, server.Drain)
 	})
