@@ -91,6 +91,22 @@ func (k Key) Valid(now time.Time) bool {
 	return k.RevokedAt == nil && (k.ExpiresAt == nil || now.Before(*k.ExpiresAt))
 }
 
+// TokenPrefix begins the ID of what stands for a token of an identity provider in
+// place of a key.
+const TokenPrefix = "jwt:"
+
+// Actor is what the audit log calls who acts with the key: key:ID, or the ID of
+// what stands for a token.
+func (k Key) Actor() string {
+	if strings.HasPrefix(k.ID, TokenPrefix) {
+		return k.ID
+	}
+	return "key:" + k.ID
+}
+
+// IsKey reports whether what was presented is meant to be an API key.
+func IsKey(presented string) bool { return strings.HasPrefix(presented, prefix) }
+
 // Matches reports in constant time whether secret is the key's.
 func (k Key) Matches(secret string) bool {
 	hash := sha256.Sum256([]byte(secret))
