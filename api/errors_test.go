@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -158,6 +160,18 @@ func TestDocsNeedNothingFromElsewhere(t *testing.T) {
 	page := s.do(request{method: "GET", path: "/docs"})
 	require.Equal(t, 200, page.status)
 	require.NotRegexp(t, `(src|href)="(https?:)?//`, page.text)
-	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'self'")
+	policy := page.header.Get("Content-Security-Policy")
+	require.Contains(t, policy, "default-src 'none'")
+	for scripts := page.text; ; {
+		_, after, more := strings.Cut(scripts, "<script>")
+		if !more {
+			break
+		}
+		var script string
+		script, scripts, _ = strings.Cut(after, "</script>")
+		hash := sha256.Sum256([]byte(script))
+		require.Contains(t, policy, "'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'", "the page's own scripts run")
+	}
+	require.NotContains(t, strings.Split(policy, "style-src")[0], "unsafe", "and no others")
 	require.Equal(t, http.StatusOK, s.do(request{method: "GET", path: "/openapi.json"}).status)
 }

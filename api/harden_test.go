@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/tls"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -228,10 +232,22 @@ func TestCredentialsAreABearers(t *testing.T) {
 	require.Equal(t, 401, s.do(request{method: "GET", path: "/v1/jobs?api_key=" + s.alice}).status, "a key in an address is none")
 }
 
-func TestTheServerHasLimits(t *testing.T) {
+// A client that sends its headers a byte an hour, or without end, is sent away.
+func TestHeadersAreBoundedInTimeAndSize(t *testing.T) {
 	t.Parallel()
-	server := newSite(t).server.HTTP()
-	for _, limit := range []int64{int64(server.ReadHeaderTimeout), int64(server.ReadTimeout), int64(server.WriteTimeout), int64(server.IdleTimeout), int64(server.MaxHeaderBytes)} {
-		require.Positive(t, limit)
+	s := newSite(t)
+	dial := func(send string) string {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+		require.NoError(t, err)
+		defer func() { _ = conn.Close() }()
+		require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+		_, err = conn.Write([]byte(send))
+		require.NoError(t, err)
+		text, err := io.ReadAll(conn)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+		return string(text)
 	}
+	require.NotContains(t, dial("GET /healthz HTTP/1.1\r\nHost: x\r\n"), " 200 ")
+	a := s.do(request{method: "GET", path: "/healthz", header: map[string]string{"X-Long": strings.Repeat("x", 40<<10)}})
+	require.Equal(t, 431, a.status)
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -48,8 +47,6 @@ type Options struct {
 	TenantClaim, ScopesClaim string
 	// Tenants knows the tenants. Required.
 	Tenants *apikey.Tenants
-	// Client asks for JWKSURL. Default one that follows no redirects.
-	Client *http.Client
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Logger is required.

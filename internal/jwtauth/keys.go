@@ -60,10 +60,8 @@ type key struct {
 }
 
 func newKeySet(opts Options) *keySet {
-	client := opts.Client
-	if client == nil {
-		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	}
+	// Who answers for a redirect is not who was configured.
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &keySet{url: opts.JWKSURL, client: client, now: opts.Now, logger: opts.Logger}
 }
 
