@@ -47,6 +47,8 @@ type keySet struct {
 	now    func() time.Time
 	logger *slog.Logger
 	flight singleflight.Group
+	// timeout is askTimeout; a test has another.
+	timeout time.Duration
 
 	mu    sync.Mutex
 	keys  []key
@@ -62,7 +64,7 @@ type key struct {
 func newKeySet(opts Options) *keySet {
 	// Who answers for a redirect is not who was configured.
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &keySet{url: opts.JWKSURL, client: client, now: opts.Now, logger: opts.Logger}
+	return &keySet{url: opts.JWKSURL, client: client, now: opts.Now, logger: opts.Logger, timeout: askTimeout}
 }
 
 // noKeysError says that no keys were ever read, so that nothing is known of any token.
@@ -134,7 +136,7 @@ func (s *keySet) ask(ctx context.Context) <-chan singleflight.Result {
 			return nil, nil //nolint:nilnil // the keys are where the caller finds them
 		}
 		// It must not end with the request that began it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 		defer cancel()
 		keys, err := s.fetch(ctx)
 		s.mu.Lock()

@@ -1,8 +1,10 @@
 package jwtauth_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha512"
 	"math/big"
 	"net/http"
 	"strings"
@@ -100,9 +102,11 @@ func TestAnIssuerThatCannotBeAskedIsUnavailable(t *testing.T) {
 		"no JSON":      func(p *provider) { p.answer("<html>") },
 		"no keys":      func(p *provider) { p.answer(`{"keys":[]}`) },
 		"not an array": func(p *provider) { p.answer(`{"keys":7}`) },
-		"too long":     func(p *provider) { p.answer(`{"x":"` + strings.Repeat("x", 256<<10) + `"}`) },
-		"too many":     func(p *provider) { p.answer(`{"keys":[` + strings.Repeat(`{"kty":"EC"},`, 100) + `{"kty":"EC"}]}`) },
-		"gone":         func(p *provider) { p.server.Close() },
+		"too long":     func(p *provider) { p.answer(*p.set.Load() + strings.Repeat(" ", 256<<10)) },
+		"too many": func(p *provider) {
+			p.answer(`{"keys":[` + strings.Repeat((*p.set.Load())[len(`{"keys":[`):len(*p.set.Load())-2]+",", 100) + `{}]}`)
+		},
+		"gone": func(p *provider) { p.server.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -153,14 +157,16 @@ func TestAnIssuerThatFailsLaterChangesNothing(t *testing.T) {
 	requireRefused(t, v, sign(t, jwt.SigningMethodES256, "who", k, p.claims(nil)), "an unknown id is unknown")
 }
 
-// A hanging issuer holds up those who need a key that is not known, for a while, and nobody else.
+// A hanging issuer holds up those who need a key that is not known, and nobody else.
 func TestAnIssuerThatHangsHoldsUpNobodyWhoIsKnown(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	k := ecKey(t)
 	p.publish(t, ecJWK(t, "k", k))
 	v := p.verifier(t, nil)
-	_, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, "k", k, p.claims(nil)))
+	v.AskFor(time.Hour)
+	known := sign(t, jwt.SigningMethodES256, "k", k, p.claims(nil))
+	_, err := v.Verify(t.Context(), known)
 	require.NoError(t, err)
 	p.hang.Store(true)
 	p.now.Add(300)
@@ -171,10 +177,46 @@ func TestAnIssuerThatHangsHoldsUpNobodyWhoIsKnown(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return p.asked.Load() == 2 }, 10*time.Second, time.Millisecond)
 	for range 10 {
-		_, err = v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, "k", k, p.claims(nil)))
+		_, err = v.Verify(t.Context(), known)
 		require.NoError(t, err)
 	}
-	require.Equal(t, fault.AuthRequired, fault.From(<-waiting).Code, "the wait is bounded")
+	require.Empty(t, waiting)
+	p.freed <- struct{}{}
+	require.Equal(t, fault.AuthRequired, fault.From(<-waiting).Code)
+}
+
+func TestTheWaitForAnIssuerIsBounded(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	k := ecKey(t)
+	p.publish(t, ecJWK(t, "k", k))
+	p.hang.Store(true)
+	v := p.verifier(t, nil)
+	v.AskFor(50 * time.Millisecond)
+	_, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, "k", k, p.claims(nil)))
+	require.Equal(t, fault.Unavailable, fault.From(err).Code)
+}
+
+// A P-256 key is not for ES384, though its numbers would fit into the signature.
+func TestAKeyIsForTheAlgorithmOfItsCurve(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	k := ecKey(t)
+	jwk := ecJWK(t, "k", k)
+	delete(jwk, "alg")
+	p.publish(t, jwk)
+	v := p.verifier(t, nil)
+	good := strings.Split(sign(t, jwt.SigningMethodES256, "k", k, p.claims(nil)), ".")
+	text := b64([]byte(`{"alg":"ES384","kid":"k"}`)) + "." + good[1]
+	hash := sha512.Sum384([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, k, hash[:])
+	require.NoError(t, err)
+	signature := make([]byte, 96)
+	r.FillBytes(signature[:48])
+	s.FillBytes(signature[48:])
+	requireRefused(t, v, text+"."+b64(signature))
+	_, err = v.Verify(t.Context(), strings.Join(good, "."))
+	require.NoError(t, err)
 }
 
 func TestWeakAndForeignKeysAreLeftOut(t *testing.T) {
