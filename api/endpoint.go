@@ -98,8 +98,7 @@ func open[I, O any](s *Server, api huma.API, op huma.Operation, endpoint func(co
 
 func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		presented, _ := strings.CutPrefix(ctx.Header("Authorization"), "Bearer ")
-		key, err := s.keys.Verify(ctx.Context(), presented)
+		key, err := s.verify(ctx.Context(), ctx.Header("Authorization"))
 		if err == nil && !key.Has(scope) {
 			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
 		}
@@ -109,7 +108,7 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		}
 		c := humagin.Unwrap(ctx)
 		c.Set(tenantKey, key.Tenant)
-		actor := postgres.Actor{Name: "key:" + key.ID, Source: c.ClientIP(), RequestID: requestID(ctx.Context())}
+		actor := postgres.Actor{Name: key.Actor(), Source: c.ClientIP(), RequestID: requestID(ctx.Context())}
 		ctx = huma.WithContext(ctx, postgres.WithActor(ctx.Context(), actor))
 		next(huma.WithValue(ctx, principalKey{}, key))
 	}

@@ -25,9 +25,11 @@ func newEngine(s *Server) *gin.Engine {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	// By default Gin believes X-Forwarded-For from anybody.
-	_ = engine.SetTrustedProxies(nil) // fails only for a malformed list
+	_ = s.trust(engine) // fails only for a malformed list, and these were parsed
 	engine.Use(s.identify, s.observe, s.protect)
+	if len(s.opts.Origins) > 0 {
+		engine.Use(shareWith(s.opts.Origins))
+	}
 	engine.NoRoute(func(c *gin.Context) {
 		s.abort(c, fault.New(fault.NotFound, "There is nothing here; /openapi.json lists what there is."))
 	})
@@ -107,11 +109,7 @@ func method(name string) string {
 
 // protect sets the headers that every answer has, and answers for panics.
 func (s *Server) protect(c *gin.Context) {
-	header := c.Writer.Header()
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Frame-Options", "DENY")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "no-store")
+	s.secure(c)
 	defer func() {
 		value := recover()
 		if value == nil {

@@ -11,3 +11,8 @@ func (s *Server) Engine() *gin.Engine { return s.engine }
 
 // Status is the table from fault to HTTP status.
 func Status(code fault.Code) int { return status(code) }
+
+// SourceOf returns a route that notes whom the server takes the client for.
+func (*Server) SourceOf(seen *string) gin.HandlerFunc {
+	return func(c *gin.Context) { *seen = c.ClientIP() }
+}

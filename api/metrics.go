@@ -10,6 +10,7 @@ import (
 
 	"millrace/internal/apikey"
 	"millrace/internal/rollup"
+	"millrace/internal/screen"
 )
 
 const (
@@ -61,6 +62,11 @@ func (s *Server) recordPoints(ctx context.Context, in *pointsInput) (*pointsOutp
 	points, err := s.points.reader.Read(in.RawBody, now)
 	if err != nil {
 		return nil, err
+	}
+	if refusesPHI(ctx) {
+		if err := screen.Refuse(tagValues(points), tagTypes()...); err != nil {
+			return nil, err
+		}
 	}
 	var hash [sha256.Size]byte
 	if in.IdempotencyKey != "" {

@@ -22,17 +22,24 @@ var metricsPageHTML string
 //
 //nolint:gochecknoglobals // computed once, of what is embedded
 var metricsPagePolicy = sync.OnceValue(func() string {
-	return "default-src 'none'; script-src " + sourceHash(metricsPageHTML, "script") + "; style-src " + sourceHash(metricsPageHTML, "style") +
+	return "default-src 'none'; script-src " + sourceHashes(metricsPageHTML, "script") + "; style-src " + sourceHashes(metricsPageHTML, "style") +
 		"; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 })
 
-// sourceHash is how a Content-Security-Policy names the text of a page's one
-// inline element of a kind (CSP level 3, section 2.3.1).
-func sourceHash(page, element string) string {
-	_, after, _ := strings.Cut(page, "<"+element+">")
-	text, _, _ := strings.Cut(after, "</"+element+">")
-	hash := sha256.Sum256([]byte(text))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+// sourceHashes is how a Content-Security-Policy names the texts of a page's inline
+// elements of a kind (CSP level 3, section 2.3.1).
+func sourceHashes(page, element string) string {
+	var hashes []string
+	for {
+		_, after, found := strings.Cut(page, "<"+element+">")
+		if !found {
+			return strings.Join(hashes, " ")
+		}
+		var text string
+		text, page, _ = strings.Cut(after, "</"+element+">")
+		hash := sha256.Sum256([]byte(text))
+		hashes = append(hashes, "'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'")
+	}
 }
 
 func drawMetrics(c *gin.Context) {

@@ -31,6 +31,7 @@ func openAPI(version string) huma.Config {
 		{Name: "conversations", Description: "Conversations to score; personal data in them is masked before they are stored."},
 		{Name: "scores", Description: "How satisfied users seem to be, and why."},
 		{Name: "metrics", Description: "Points over time, and what they come down to."},
+		{Name: "compliance", Description: "Personal data in texts."},
 		{Name: "callbacks", Description: "What providers tell by themselves; signed."},
 		{Name: "jobs", Description: "The state of everything that was submitted."},
 		{Name: "server", Description: "Liveness and readiness."},
@@ -42,7 +43,7 @@ func openAPI(version string) huma.Config {
 		return huma.DefaultSchemaNamer(t, hint)
 	})
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key (mrk_…) from `millrace keys create`."},
+		"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key (mrk_…) from `millrace keys create`, or a token (JWT) of the identity provider that the server takes those of."},
 	}
 	return config
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,6 +36,14 @@ type Options struct {
 	StripeEvents StripeEvents
 	// ResendEvents does the same for POST /webhooks/resend.
 	ResendEvents ResendEvents
+	// Tokens checks tokens of an identity provider; without it API keys alone are taken.
+	Tokens Tokens
+	// TrustedProxies are believed about the client's address (X-Forwarded-For) and
+	// its use of TLS (X-Forwarded-Proto). Default none.
+	TrustedProxies []netip.Prefix
+	// Origins are those of web pages that may call the API, such as
+	// https://app.example.com. Default none.
+	Origins []string
 	// Logger is required.
 	Logger *slog.Logger
 	// Metrics registers the metrics. Required.
@@ -132,6 +141,7 @@ func (s *Server) routes(api huma.API) {
 	register(s, api, get("/v1/jobs/{id}", "Read a job, or wait for it"), apikey.JobsRead, s.getJob)
 	register(s, api, post("/v1/jobs/{id}/cancel", "Cancel a job that has not started"), apikey.JobsWrite, s.cancelJob)
 	register(s, api, post("/v1/jobs/{id}/retry", "Run a job that was given up once more"), apikey.JobsWrite, s.retryJob)
+	s.complianceRoutes(api)
 	// Callbacks of providers.
 	open(s, api, callback("/webhooks/stripe", "Take in an event of Stripe's"), s.stripeEvent)
 	open(s, api, callback("/webhooks/resend", "Take in an event of Resend's"), s.resendEvent)
@@ -142,6 +152,10 @@ func (s *Server) routes(api huma.API) {
 	s.engine.GET("/docs/*asset", s.docs())
 	s.engine.GET("/", func(c *gin.Context) { c.Redirect(http.StatusFound, "/docs") })
 }
+
+// Run writes down when keys were used until ctx ends, which should be after the
+// last request.
+func (s *Server) Run(ctx context.Context) { s.keys.Run(ctx, s.opts.Logger) }
 
 // Drain makes readiness fail and ends the waits of Prefer: wait, so that a
 // load balancer looks elsewhere and the HTTP server can stop. It may be called once.

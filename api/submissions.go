@@ -151,7 +151,7 @@ func (s *Server) submit(
 		return nil, fmt.Errorf("api: new id: %w", err)
 	}
 	tenant := principal(ctx).Tenant
-	accepted, err := kind.Accept(input, jobs.Acceptance{Tenant: tenant, ID: id, Now: now})
+	accepted, err := kind.Accept(input, jobs.Acceptance{Tenant: tenant, ID: id, Now: now, RefusePHI: refusesPHI(ctx)})
 	if err != nil {
 		return nil, err
 	}

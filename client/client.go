@@ -58,7 +58,8 @@ type Client struct {
 }
 
 // New returns a client for the server at baseURL, such as
-// https://millrace.example.com, that presents apiKey (mrk_…). It makes no
+// https://millrace.example.com, that presents apiKey (mrk_…), or a token of an
+// identity provider where the server takes those. It makes no
 // request; a key that does not work is told by the first call.
 func New(baseURL, apiKey string, opts Options) (*Client, error) {
 	base, err := parseBase(baseURL)

@@ -19,6 +19,7 @@ import (
 	"millrace/internal/payment"
 	"millrace/internal/rollup"
 	"millrace/internal/satisfaction"
+	"millrace/internal/screen"
 	"millrace/jobs"
 )
 
@@ -58,6 +59,8 @@ func TestTypesHaveTheServersMembers(t *testing.T) {
 		{reflect.TypeFor[api.MetricValue](), reflect.TypeFor[client.SeriesValue]()},
 		{reflect.TypeFor[rollup.Metric](), reflect.TypeFor[client.MetricName]()},
 		{reflect.TypeFor[rollup.Tag](), reflect.TypeFor[client.MetricTag]()},
+		{reflect.TypeFor[screen.Scanned](), reflect.TypeFor[client.PHIScan]()},
+		{reflect.TypeFor[screen.Finding](), reflect.TypeFor[client.PHIFinding]()},
 		{reflect.TypeFor[jobs.Progress](), reflect.TypeFor[client.Progress]()},
 		{reflect.TypeFor[fault.Field](), reflect.TypeFor[client.Field]()},
 	} {

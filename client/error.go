@@ -105,6 +105,23 @@ func (e *Error) Fields() []Field {
 	return fields
 }
 
+// PHI returns where a PHI_DETECTED found personal data: the first hundred places.
+// It returns nothing for any other error.
+func (e *Error) PHI() []PHIFinding {
+	if e.Code != CodePHIDetected {
+		return nil
+	}
+	text, err := json.Marshal(e.Details["findings"])
+	if err != nil {
+		return nil
+	}
+	var findings []PHIFinding
+	if err := json.Unmarshal(text, &findings); err != nil {
+		return nil
+	}
+	return findings
+}
+
 // errorOf reads an answer that is no success.
 func errorOf(a *answer) *Error {
 	e := &Error{

@@ -71,6 +71,8 @@ type Acceptance struct {
 	// ID is for the domain row, if the kind has one.
 	ID  uuid.UUID
 	Now time.Time
+	// RefusePHI says that the tenant takes no personal data in free texts.
+	RefusePHI bool
 }
 
 // Accepted is a valid input, ready to be committed.
@@ -93,7 +95,8 @@ type Accepted struct {
 	Hash [sha256.Size]byte
 }
 
-// Accept decodes and validates an input. The error is an INVALID_INPUT fault.
+// Accept decodes and validates an input. The error is an INVALID_INPUT fault, or
+// PHI_DETECTED where that is refused, or MASKING_FAILED.
 func (k *Kind) Accept(input []byte, at Acceptance) (Accepted, error) { return k.accept(input, at) }
 
 // Complete adds to an accepted domain row what the database knows (which slot a
@@ -179,8 +182,8 @@ func standalone[A interface {
 // converted completes the row of a kind whose arguments are made of its input.
 func converted[I input[I], A river.JobArgs](kind Kind, convert func(I) A, do work[A]) *Kind {
 	kind.input = reflect.TypeFor[I]()
-	kind.accept = func(body []byte, _ Acceptance) (Accepted, error) {
-		in, hash, err := decode[I](body)
+	kind.accept = func(body []byte, at Acceptance) (Accepted, error) {
+		in, hash, err := decode[I](body, at)
 		if err != nil {
 			return Accepted{}, err
 		}
@@ -209,7 +212,7 @@ type store[R any] struct {
 func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept func(I, Acceptance) (R, A), do work[A]) *Kind {
 	kind.input, kind.resource = reflect.TypeFor[I](), reflect.TypeFor[R]()
 	kind.accept = func(body []byte, at Acceptance) (Accepted, error) {
-		in, hash, err := decode[I](body)
+		in, hash, err := decode[I](body, at)
 		if err != nil {
 			return Accepted{}, err
 		}
@@ -257,12 +260,18 @@ func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept
 	return &kind
 }
 
-func decode[I input[I]](body []byte) (in I, hash [sha256.Size]byte, err error) {
-	if err := strictjson.Decode(body, &in); err != nil {
+func decode[I input[I]](body []byte, at Acceptance) (in I, hash [sha256.Size]byte, err error) {
+	var sent I
+	if err := strictjson.Decode(body, &sent); err != nil {
 		return in, hash, err
 	}
-	if in, err = in.Validate(); err != nil {
+	if in, err = sent.Validate(); err != nil {
 		return in, hash, err
+	}
+	if at.RefusePHI { // in what was sent: what is valid may be masked
+		if err := refusePHI(sent); err != nil {
+			return in, hash, err
+		}
 	}
 	normalised, err := json.Marshal(in)
 	if err != nil {

@@ -32,18 +32,19 @@ func newKeysCommand(environ []string, now func() time.Time) *cobra.Command {
 	flags := &keysFlags{environ: environ, now: now}
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Create, list and revoke API keys",
-		Long: `Create, list and revoke API keys, in the database itself: DATABASE_URL's, else that
+		Short: "Create, list, rotate and revoke API keys",
+		Long: `Create, list, rotate and revoke API keys, in the database itself: DATABASE_URL's, else that
 of dev.env in MILLRACE_HOME (.millrace), which ` + "`millrace dev`" + ` writes. The login must be
 a member of the role millrace_owner, as the one that ran ` + "`millrace migrate up`" + ` is.
 
 ` + exitCodesHelp,
 		Example: `  millrace keys create --tenant acme --name "billing service"
   millrace keys list --tenant acme
+  millrace keys rotate k7q2m5x4w3v6z2y5
   millrace keys revoke k7q2m5x4w3v6z2y5`,
 	}
 	cmd.PersistentFlags().BoolVar(&flags.asJSON, "json", false, "print JSON, one line a key")
-	return group(cmd, flags.create(), flags.list(), flags.revoke())
+	return group(cmd, flags.create(), flags.list(), flags.rotate(), flags.revoke())
 }
 
 func (f *keysFlags) create() *cobra.Command {
@@ -69,6 +70,7 @@ Scopes: ` + scopeNames() + `.`,
 	flags.StringVar(&request.Tenant, "tenant", "", "the tenant that the key belongs to (required)")
 	flags.StringVar(&request.Name, "name", "", "what the key is for")
 	flags.StringSliceVar(&scopes, "scopes", []string{string(apikey.JobsRead), string(apikey.JobsWrite), string(apikey.MetricsWrite)}, "what the key may do")
+	flags.StringToStringVar(&request.Limits, "limits", nil, "rates that differ from the server's, by class: payments=100/m,reads=1000/m")
 	flags.StringVar(&expires, "expires", "", "when it stops working: 90d or 12h from now, or RFC 3339 (default never)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if request.Tenant == "" {
@@ -105,7 +107,7 @@ func (f *keysFlags) showNew(cmd *cobra.Command, key apikey.Key, secret string) e
 		return out.err
 	}
 	hints := &printer{w: cmd.ErrOrStderr()}
-	hints.printf("Key %s of the tenant %s, for %s, expires %s:\n", key.ID, key.Tenant, joinScopes(key.Scopes), expiry(key))
+	hints.printf("Key %s of the tenant %s, for %s, expires %s:\n", key.ID, key.Tenant, joinScopes(key.Scopes), orNever(key.ExpiresAt))
 	out.printf("%s\n", secret)
 	hints.printf("Keep it now: it is not stored and cannot be shown again.\n")
 	return errors.Join(out.err, hints.err)
@@ -135,13 +137,13 @@ func (f *keysFlags) list() *cobra.Command {
 
 func (f *keysFlags) showKeys(cmd *cobra.Command, keys []apikey.Key) error {
 	out := &printer{w: cmd.OutOrStdout()}
-	rows := [][]string{{"ID", "TENANT", "STATUS", "SCOPES", "CREATED", "EXPIRES", "NAME"}}
+	rows := [][]string{{"ID", "TENANT", "STATUS", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "NAME"}}
 	for _, key := range keys {
 		if f.asJSON {
 			out.json(key)
 			continue
 		}
-		rows = append(rows, []string{key.ID, key.Tenant, f.status(key), joinScopes(key.Scopes), stamp(key.CreatedAt), expiry(key), key.Name})
+		rows = append(rows, []string{key.ID, key.Tenant, f.status(key), joinScopes(key.Scopes), stamp(key.CreatedAt), orNever(key.ExpiresAt), orNever(key.LastUsedAt), key.Name})
 	}
 	if !f.asJSON {
 		out.table(rows)
@@ -158,10 +160,7 @@ ID is the part between mrk_ and the next _; the whole key is taken too.`, apikey
 		Example: "  millrace keys revoke k7q2m5x4w3v6z2y5",
 		Args:    takes(1, 1, "the ID of a key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id := args[0]
-			if of, _, ok := apikey.Split(id); ok {
-				id = of
-			}
+			id := keyID(args[0])
 			return f.withDatabase(cmd.Context(), func(ctx context.Context, db *postgres.Tenancy) error {
 				now := f.now().UTC()
 				if err := apikey.Revoke(ctx, db, id, now); err != nil {
@@ -177,6 +176,14 @@ ID is the part between mrk_ and the next _; the whole key is taken too.`, apikey
 			})
 		},
 	}
+}
+
+// keyID takes the id out of a whole key.
+func keyID(presented string) string {
+	if id, _, ok := apikey.Split(presented); ok {
+		return id
+	}
+	return presented
 }
 
 // withDatabase runs work as the owner of the schema.
@@ -279,11 +286,11 @@ func (f *keysFlags) status(key apikey.Key) string {
 	}
 }
 
-func expiry(key apikey.Key) string {
-	if key.ExpiresAt == nil {
+func orNever(at *time.Time) string {
+	if at == nil {
 		return "never"
 	}
-	return stamp(*key.ExpiresAt)
+	return stamp(*at)
 }
 
 func scopeNames() string { return joinScopes(apikey.Scopes()) }

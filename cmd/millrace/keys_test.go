@@ -102,10 +102,10 @@ func TestKeysListAndRevoke(t *testing.T) {
 
 	rows := lines(k.keys(t, "list").stdout)
 	require.Len(t, rows, 4)
-	require.Regexp(t, `^ID +TENANT +STATUS +SCOPES +CREATED +EXPIRES +NAME$`, rows[0])
-	require.Regexp(t, `^`+other.ID+` +zeta +active +jobs:read,jobs:write,metrics:write +2030-01-31T12:02:00Z +never$`, rows[1])
-	require.Regexp(t, `^`+gone.ID+` +acme +revoked +jobs:read,jobs:write,metrics:write +2030-01-31T12:01:00Z +never$`, rows[2])
-	require.Regexp(t, `^`+old.ID+` +acme +expired +jobs:read,jobs:write,metrics:write +2030-01-31T12:00:00Z +2030-01-31T13:00:00Z +old one$`, rows[3])
+	require.Regexp(t, `^ID +TENANT +STATUS +SCOPES +CREATED +EXPIRES +LAST USED +NAME$`, rows[0])
+	require.Regexp(t, `^`+other.ID+` +zeta +active +jobs:read,jobs:write,metrics:write +2030-01-31T12:02:00Z +never +never$`, rows[1])
+	require.Regexp(t, `^`+gone.ID+` +acme +revoked +jobs:read,jobs:write,metrics:write +2030-01-31T12:01:00Z +never +never$`, rows[2])
+	require.Regexp(t, `^`+old.ID+` +acme +expired +jobs:read,jobs:write,metrics:write +2030-01-31T12:00:00Z +2030-01-31T13:00:00Z +never +old one$`, rows[3])
 
 	ofTenant := lines(k.keys(t, "list", "--tenant", "zeta", "--json").stdout)
 	require.Len(t, ofTenant, 1)
@@ -122,14 +122,18 @@ func TestKeysWrongUsage(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"make"}, "there are create, list, revoke"},
+		{[]string{"make"}, "there are create, list, rotate, revoke"},
 		{[]string{"create"}, "--tenant is missing"},
 		{[]string{"create", "acme", "--tenant", "acme"}, "no arguments"},
 		{[]string{"create", "--tenant", "acme", "--expires", "never"}, "--expires must look like"},
 		{[]string{"create", "--tenant", "acme", "--expires", "2020-01-01T00:00:00Z"}, "--expires must be in the future"},
 		{[]string{"create", "--tenant", "Acme Inc."}, "--tenant must have"},
 		{[]string{"create", "--tenant", "acme", "--scopes", "everything,all"}, "--scopes must be of [jobs:read"},
+		{[]string{"create", "--tenant", "acme", "--limits", "payments=fast"}, "--limits must look like"},
 		{[]string{"list", "acme"}, "no arguments"},
+		{[]string{"rotate"}, "the ID of a key is missing"},
+		{[]string{"rotate", "k7q2m5x4w3v6z2y5", "--overlap", "soon"}, "--overlap must look like"},
+		{[]string{"rotate", "k7q2m5x4w3v6z2y5", "--overlap", "91d"}, "--overlap must be from 0 to 90d"},
 		{[]string{"revoke"}, "the ID of a key is missing"},
 	} {
 		t.Run(strings.Join(try.args, " "), func(t *testing.T) {

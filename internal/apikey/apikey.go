@@ -91,6 +91,22 @@ func (k Key) Valid(now time.Time) bool {
 	return k.RevokedAt == nil && (k.ExpiresAt == nil || now.Before(*k.ExpiresAt))
 }
 
+// TokenPrefix begins the ID of what stands for a token of an identity provider in
+// place of a key.
+const TokenPrefix = "jwt:"
+
+// Actor is what the audit log calls who acts with the key: key:ID, or the ID of
+// what stands for a token.
+func (k Key) Actor() string {
+	if strings.HasPrefix(k.ID, TokenPrefix) {
+		return k.ID
+	}
+	return "key:" + k.ID
+}
+
+// IsKey reports whether what was presented is meant to be an API key.
+func IsKey(presented string) bool { return strings.HasPrefix(presented, prefix) }
+
 // Matches reports in constant time whether secret is the key's.
 func (k Key) Matches(secret string) bool {
 	hash := sha256.Sum256([]byte(secret))
@@ -115,6 +131,8 @@ type Request struct {
 	Tenant string
 	Name   string
 	Scopes []Scope
+	// Limits are rates by class that differ from the server's: {"payments": "100/m"}.
+	Limits map[string]string
 	// ExpiresAt is when the key stops working; nil is never.
 	ExpiresAt *time.Time
 }
@@ -130,37 +148,52 @@ func (r Request) validate(now time.Time) error {
 	for _, scope := range r.Scopes {
 		fields.Check(slices.Contains(Scopes(), scope), "scopes", fmt.Sprintf("must be of %v", Scopes()))
 	}
+	checkLimits(&fields, r.Limits)
 	fields.Check(r.ExpiresAt == nil || r.ExpiresAt.After(now), "expires_at", "must be in the future")
 	return fields.Err()
 }
 
 // Create stores a new key, and its tenant if that is new. It returns the only
-// copy of the key that can be presented. db must act as the owner.
+// copy of the key that can be presented. db must act as the owner. The fault is
+// INVALID_INPUT, or CONFLICT when the tenant was shredded.
 func Create(ctx context.Context, db *postgres.Tenancy, request Request, now time.Time) (Key, telemetry.Secret, error) {
 	if err := request.validate(now); err != nil {
 		return Key{}, "", err
 	}
-	id, secret := random(10), random(32)
-	hash := sha256.Sum256([]byte(secret))
-	key := Key{
-		ID: id, Tenant: request.Tenant, Name: request.Name, Scopes: request.Scopes,
-		CreatedAt: now.UTC().Truncate(time.Microsecond), ExpiresAt: request.ExpiresAt, hash: hash[:],
-	}
+	key, secret := draw(request, now)
 	err := db.Tx(ctx, "", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO tenants (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`,
 			key.Tenant, key.CreatedAt); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO api_keys (id, tenant_id, name, secret_hash, scopes, created_at, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			key.ID, key.Tenant, key.Name, key.hash, key.Scopes, key.CreatedAt, key.ExpiresAt)
-		return err
+		return key.insert(ctx, tx)
 	})
 	if err != nil {
 		return Key{}, "", postgres.Fault(err)
 	}
-	return key, telemetry.Secret(prefix + id + "_" + secret), nil
+	return key, secret, nil
+}
+
+// draw makes a key of a valid request.
+func draw(request Request, now time.Time) (Key, telemetry.Secret) {
+	id, secret := random(10), random(32)
+	hash := sha256.Sum256([]byte(secret))
+	return Key{
+		ID: id, Tenant: request.Tenant, Name: request.Name, Scopes: request.Scopes, Limits: request.Limits,
+		CreatedAt: now.UTC().Truncate(time.Microsecond), ExpiresAt: request.ExpiresAt, hash: hash[:],
+	}, telemetry.Secret(prefix + id + "_" + secret)
+}
+
+// insert stores a key, unless its tenant was shredded.
+func (k Key) insert(ctx context.Context, tx pgx.Tx) error {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO api_keys (id, tenant_id, name, secret_hash, scopes, limits, created_at, expires_at)
+		SELECT $1, t.id, $3, $4, $5, $6, $7, $8 FROM tenants AS t WHERE t.id = $2 AND t.shredded_at IS NULL`,
+		k.ID, k.Tenant, k.Name, k.hash, k.Scopes, k.Limits, k.CreatedAt, k.ExpiresAt)
+	if err == nil && tag.RowsAffected() == 0 {
+		return fault.New(fault.Conflict, "The tenant was shredded; it gets no keys any more.")
+	}
+	return err
 }
 
 // List returns the tenant's keys, newest first, or all keys when tenant is

@@ -22,6 +22,7 @@ type Verifier struct {
 	now    func() time.Time
 	cache  *expirable.LRU[string, entry]
 	flight singleflight.Group
+	used   usage
 }
 
 type entry struct {
@@ -40,7 +41,7 @@ func NewVerifier(db *postgres.Tenancy, now func() time.Time) *Verifier {
 func (v *Verifier) Verify(ctx context.Context, presented string) (Key, error) {
 	id, secret, ok := Split(presented)
 	if !ok {
-		return Key{}, refused()
+		return Key{}, Refused()
 	}
 	e, cached := v.cache.Get(id)
 	if !cached {
@@ -64,11 +65,13 @@ func (v *Verifier) Verify(ctx context.Context, presented string) (Key, error) {
 	}
 	// The comparison is made for unknown keys too, so that time tells nothing.
 	if matches := e.key.Matches(secret); !matches || !e.found || !e.key.Valid(v.now()) || e.key.Rules.Shredded {
-		return Key{}, refused()
+		return Key{}, Refused()
 	}
+	v.used.note(e.key.ID)
 	return e.key, nil
 }
 
-func refused() *fault.Fault {
-	return fault.New(fault.AuthRequired, "A valid API key is required: send it as `Authorization: Bearer mrk_…`.")
+// Refused is the one AUTH_REQUIRED fault, whatever is wrong with what was presented.
+func Refused() *fault.Fault {
+	return fault.New(fault.AuthRequired, "Valid credentials are required: send an API key, or a token where the server takes those, as `Authorization: Bearer …`.")
 }

@@ -44,7 +44,7 @@ func breaches() map[string]breach {
 			files: []string{"api/*.go", "jobs/*.go", "workers/*.go"},
 			imports: []string{
 				"millrace/internal/config", "millrace/internal/program/intakeserver",
-				"millrace/internal/resendhook", "millrace/internal/resendmail", "millrace/internal/stripehook", "millrace/internal/stripepay",
+				"millrace/internal/jwtauth", "millrace/internal/resendhook", "millrace/internal/resendmail", "millrace/internal/stripehook", "millrace/internal/stripepay",
 			},
 		},
 		"domains": {
@@ -69,7 +69,7 @@ func breaches() map[string]breach {
 			imports: []string{"millrace/internal/fault", "millrace/internal/telemetry"},
 		},
 		"adapters": {
-			files: []string{"internal/resendhook/*.go", "internal/resendmail/*.go", "internal/stripehook/*.go", "internal/stripepay/*.go"},
+			files: []string{"internal/jwtauth/*.go", "internal/resendhook/*.go", "internal/resendmail/*.go", "internal/stripehook/*.go", "internal/stripepay/*.go"},
 			imports: []string{
 				"millrace/api", "millrace/internal/config", "millrace/internal/intake",
 				"millrace/internal/program", "millrace/jobs", "millrace/workers",
@@ -99,6 +99,10 @@ func breaches() map[string]breach {
 			files:   []string{"cmd/worker/*.go", "internal/payment/*.go", "workers/*_test.go"},
 			imports: []string{"github.com/resend/resend-go/v2"},
 		},
+		"jwt": {
+			files:   []string{"api/*.go", "cmd/intake/*.go", "internal/apikey/*.go"},
+			imports: []string{"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5"},
+		},
 	}
 }
 
@@ -110,6 +114,7 @@ func rightful() map[string][]string {
 		"internal/config/*.go":          {"millrace/jobs"},
 		"internal/conversation/*.go":    {"millrace/internal/fault", "millrace/internal/phi", "millrace/internal/postgres", "millrace/internal/satisfaction"},
 		"internal/intake/*.go":          {"github.com/riverqueue/river", "millrace/jobs"},
+		"internal/jwtauth/*.go":         {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "millrace/internal/apikey"},
 		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres"},
 		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},
 		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripehook", "millrace/internal/stripepay", "millrace/workers"},

@@ -28,6 +28,8 @@ type Log struct {
 // Intake configures cmd/intake.
 type Intake struct {
 	Log
+	Access
+	TLS
 
 	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
 	ListenAddr  string           `env:"LISTEN_ADDR" envDefault:":8080"`
@@ -65,6 +67,8 @@ type Resend struct {
 
 // Dev configures `millrace dev`.
 type Dev struct {
+	Access
+
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text"`
 
@@ -160,6 +164,10 @@ func variable(field string) string {
 		return "LOG_LEVEL"
 	case "Queues":
 		return "QUEUES"
+	case "TrustedProxies":
+		return "TRUSTED_PROXIES"
+	case "Origins":
+		return "CORS_ORIGINS"
 	default:
 		return field
 	}
@@ -177,6 +185,10 @@ func hint(name string) string {
 		return "it is the sender of mails, such as Acme <bookings@acme.example>"
 	case "LOG_LEVEL":
 		return "it is debug, info, warn or error"
+	case "TRUSTED_PROXIES":
+		return "it is addresses or ranges of them: 10.0.0.0/8,192.0.2.7"
+	case "CORS_ORIGINS":
+		return "it is origins in lower case, without a path and without *: https://app.example.com,https://admin.example.com"
 	case "QUEUES":
 		names := make([]string, 0, len(jobs.Queues()))
 		for _, queue := range jobs.Queues() {
@@ -191,13 +203,13 @@ func hint(name string) string {
 func check(config any) error {
 	switch c := config.(type) {
 	case *Intake:
-		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr))
+		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr), tokens(c.JWT), certificate(c.TLS))
 	case *Worker:
 		return errors.Join(logFormat(c.Format), address("METRICS_ADDR", c.MetricsAddr),
 			base("STRIPE_API_BASE", c.APIBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom))
 	case *Dev:
 		return errors.Join(logFormat(c.LogFormat), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
-			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom))
+			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom), tokens(c.JWT))
 	default:
 		return nil
 	}

@@ -53,6 +53,8 @@ func TestProcesses(t *testing.T) {
 	t.Run("200 want one slot", func(t *testing.T) { t.Parallel(); bookings(t, dir) })
 	t.Run("a conversation is scored", func(t *testing.T) { t.Parallel(); conversations(t, dir) })
 	t.Run("points are rolled up", func(t *testing.T) { t.Parallel(); metrics(t, dir) })
+	t.Run("TLS and tokens", func(t *testing.T) { t.Parallel(); access(t, dir) })
+	t.Run("a certificate that is not there is one line that names it", func(t *testing.T) { t.Parallel(); noCertificate(t, dir) })
 	t.Run("a missing variable is one line that names it", func(t *testing.T) { t.Parallel(); missing(t, dir) })
 	t.Run("a port in use is one line that names it", func(t *testing.T) { t.Parallel(); portInUse(t, dir) })
 }
@@ -101,6 +103,9 @@ func tour(t *testing.T, dir string) {
 	require.Equal(t, client.PaymentCaptured, pay(20*time.Second).Payment.Status)
 	require.Equal(t, 0, second.terminate())
 	require.Equal(t, 0, intake.terminate())
+	keys, err := apikey.List(t.Context(), db.Tenancy(t, postgres.Owner), "demo")
+	require.NoError(t, err)
+	require.NotNil(t, keys[0].LastUsedAt, "intake writes down the use of keys when it ends")
 	for _, p := range []*process{intake, first, second} {
 		require.NotContains(t, p.stderr.String(), key.Reveal())
 		for line := range strings.Lines(p.stderr.String()) {

@@ -86,11 +86,17 @@ func Listen(ctx context.Context, variable, address string) (net.Listener, error)
 	return listener, nil
 }
 
-// Serve runs an HTTP server until ctx ends; then it takes no new connections,
+// Serve runs an HTTP server until ctx ends, over TLS when it has a TLSConfig; then it takes no new connections,
 // calls drain, and returns when the requests in flight are answered.
 func Serve(ctx context.Context, server *http.Server, listener net.Listener, drain func()) error {
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() {
+		if server.TLSConfig != nil {
+			failed <- server.ServeTLS(listener, "", "")
+			return
+		}
+		failed <- server.Serve(listener)
+	}()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve %s: %w", listener.Addr(), err)

@@ -15,7 +15,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"millrace/api"
+	"millrace/internal/apikey"
+	"millrace/internal/config"
 	"millrace/internal/intake"
+	"millrace/internal/jwtauth"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
 	"millrace/internal/resendhook"
@@ -31,6 +34,10 @@ type Options struct {
 	StripeWebhookSecret telemetry.Secret
 	// ResendWebhookSecret is the same for Resend.
 	ResendWebhookSecret telemetry.Secret
+	// Access says who may call the API beside the holders of API keys.
+	Access config.Access
+	// TLS names the certificate's files; without them plain HTTP is served.
+	TLS config.TLS
 	// Listener takes the API's connections. Run closes it.
 	Listener net.Listener
 	Logger   *slog.Logger
@@ -58,6 +65,7 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	options := api.Options{
 		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer,
+		TrustedProxies: opts.Access.TrustedProxies, Origins: opts.Access.Origins,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
 	}
 	if opts.StripeWebhookSecret != "" {
@@ -70,9 +78,19 @@ func Run(ctx context.Context, opts Options) error {
 			return err
 		}
 	}
+	if options.Tokens, err = tokens(opts, options.DB); err != nil {
+		return err
+	}
 	server, err := api.New(options) //nolint:contextcheck // handlers use the context of their request
 	if err != nil {
 		return err
+	}
+
+	http := server.HTTP()
+	if opts.TLS.CertFile != "" {
+		if http.TLSConfig, err = program.TLS(opts.TLS.CertFile, opts.TLS.KeyFile, opts.Logger); err != nil {
+			return err
+		}
 	}
 
 	// The writer outlives the server: what was accepted while draining is written.
@@ -81,9 +99,25 @@ func Run(ctx context.Context, opts Options) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return writer.Run(writing) })
 	group.Go(func() error {
+		server.Run(writing)
+		return nil
+	})
+	group.Go(func() error {
 		defer stopWriting()
-		return program.Serve(ctx, server.HTTP(), opts.Listener, server.Drain)
+		return program.Serve(ctx, http, opts.Listener, server.Drain)
 	})
 	opts.Logger.InfoContext(ctx, "intake: serving", slog.String("address", opts.Listener.Addr().String()))
 	return group.Wait()
+}
+
+// tokens returns what checks tokens, or nil when none are taken.
+func tokens(opts Options, db *postgres.Tenancy) (api.Tokens, error) {
+	j := opts.Access.JWT
+	if j.Issuer == "" {
+		return nil, nil //nolint:nilnil // the API takes none as none
+	}
+	return jwtauth.New(jwtauth.Options{
+		Issuer: j.Issuer, Audience: j.Audience, JWKSURL: j.JWKSURL, Secret: j.Secret,
+		TenantClaim: j.TenantClaim, ScopesClaim: j.ScopesClaim, Tenants: apikey.NewTenants(db), Logger: opts.Logger,
+	})
 }
