@@ -20,6 +20,7 @@ import (
 	"millrace/internal/intake"
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
+	"millrace/internal/ratelimit"
 	"millrace/internal/rollup"
 	"millrace/jobs"
 )
@@ -35,6 +36,8 @@ type Options struct {
 	StripeEvents StripeEvents
 	// ResendEvents does the same for POST /webhooks/resend.
 	ResendEvents ResendEvents
+	// Limiter counts requests; without it there are no rate limits.
+	Limiter *ratelimit.Limiter
 	// Logger is required.
 	Logger *slog.Logger
 	// Metrics registers the metrics. Required.
@@ -65,6 +68,7 @@ type Server struct {
 	engine   *gin.Engine
 	keys     *apikey.Verifier
 	waiter   *intake.Waiter
+	quota    *intake.Quota
 	kinds    map[string]*jobs.Kind
 	metrics  *metrics
 	points   points
@@ -89,10 +93,15 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	quota, err := intake.NewQuota(intake.QuotaOptions{DB: opts.DB, Now: opts.Now, Metrics: opts.Metrics})
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		opts:     opts,
 		keys:     apikey.NewVerifier(opts.DB, opts.Now),
 		waiter:   intake.NewWaiter(opts.DB, opts.Logger),
+		quota:    quota,
 		kinds:    map[string]*jobs.Kind{},
 		metrics:  metrics,
 		points:   points{reader: rollup.NewReader(), recorder: rollup.NewRecorder(opts.DB), querier: rollup.NewQuerier(opts.DB)},

@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
 			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
-			Listener: api, Logger: logger, Registry: registry,
+			RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL, Listener: api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()

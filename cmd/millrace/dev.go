@@ -165,7 +165,8 @@ func serve(ctx context.Context, cfg config.Dev, l *listeners, logger *slog.Logge
 	})
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
-			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret, Listener: l.api, Logger: logger, Registry: registry,
+			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
+			RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL, Listener: l.api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()

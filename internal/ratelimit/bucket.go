@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"crypto/sha256"
 	"math"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -53,6 +54,17 @@ func person(email string) string {
 		local = mailbox
 	}
 	return local + "@" + domain
+}
+
+// network returns an IP address as it is counted: an IPv6 client has all of its /64
+// (RFC 6177), and so has one count for it.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Unmap().Is4() {
+		return address
+	}
+	prefix, _ := ip.WithZone("").Prefix(64) // fails only for more bits than there are
+	return prefix.String()
 }
 
 func cutLast(text, separator string) (before, after string, found bool) {

@@ -155,8 +155,12 @@ func (l *Limiter) Allow(ctx context.Context, take Take) (Result, error) {
 		return Result{Class: take.Class, Allowed: true}, nil
 	}
 	subject := take.Subject
-	if r.By == ByPerson {
+	switch r.By {
+	case ByPerson:
 		subject = person(subject)
+	case ByAddress:
+		subject = network(subject)
+	case ByTenant:
 	}
 	b := bucket{id: hash(string(take.Class), owner, subject), interval: rate.interval()}
 	b.whole = b.interval * int64(rate.Quota)

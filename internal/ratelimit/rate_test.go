@@ -1,6 +1,9 @@
 package ratelimit_test
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +31,20 @@ func TestParseRateReadsWhatStringWrites(t *testing.T) {
 		require.ErrorContains(t, err, "must look like", text)
 		require.NotContains(t, err.Error(), "hunter2")
 	}
+}
+
+func TestTheDocumentHasTheTable(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/limits.md")
+	require.NoError(t, err)
+	for _, policy := range ratelimit.Policies() {
+		without := "each process counts"
+		if policy.Closed {
+			without = "refused"
+		}
+		require.Contains(t, string(document), fmt.Sprintf("\n| `%s` | %s | %s | %s | %s |\n", policy.Class, policy.Default, policy.By, policy.Counts, without))
+	}
+	require.Equal(t, len(ratelimit.Policies())+2, strings.Count(string(document), "\n|"), "and no row more")
 }
 
 func TestLimitsAreReadFromTheEnvironmentAndFromKeys(t *testing.T) {

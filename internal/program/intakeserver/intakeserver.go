@@ -1,6 +1,7 @@
 // Package intakeserver is the intake program: the HTTP API over one writer.
 //
 //	request ──► api ──► intake.Writer ──► Postgres (ledger, domain rows, jobs)
+//	             └────► ratelimit.Limiter ──► Redis, if there is one
 //	Stripe  ──► api ──► stripehook (is it Stripe's?) ──► intake.Writer
 //	scrape  ──► metrics listener
 package intakeserver
@@ -18,6 +19,7 @@ import (
 	"millrace/internal/intake"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
+	"millrace/internal/ratelimit"
 	"millrace/internal/resendhook"
 	"millrace/internal/stripehook"
 	"millrace/internal/telemetry"
@@ -31,6 +33,10 @@ type Options struct {
 	StripeWebhookSecret telemetry.Secret
 	// ResendWebhookSecret is the same for Resend.
 	ResendWebhookSecret telemetry.Secret
+	// RateLimits are the rates that differ from the defaults.
+	RateLimits ratelimit.Limits
+	// RedisURL is where processes count together; without it each counts for itself.
+	RedisURL telemetry.Secret
 	// Listener takes the API's connections. Run closes it.
 	Listener net.Listener
 	Logger   *slog.Logger
@@ -56,8 +62,15 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
+	limiter, err := ratelimit.New(ratelimit.Options{
+		Limits: opts.RateLimits, Redis: opts.RedisURL.Reveal(), Logger: opts.Logger, Metrics: opts.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = limiter.Close() }()
 	options := api.Options{
-		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer,
+		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Limiter: limiter,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
 	}
 	if opts.StripeWebhookSecret != "" {
