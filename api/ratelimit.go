@@ -50,11 +50,16 @@ func (s *Server) count(ctx context.Context, take ratelimit.Take) error {
 	if s.opts.Limiter == nil {
 		return nil
 	}
-	key := principal(ctx)
-	take.Tenant, take.Key, take.Limits = key.Tenant, key.ID, key.Limits
-	result, err := s.opts.Limiter.Allow(ctx, take)
+	result, err := s.opts.Limiter.Allow(ctx, ofKey(ctx, take))
 	requestOf(ctx).tell(result)
 	return err
+}
+
+// ofKey completes an event by whose key the request was made with.
+func ofKey(ctx context.Context, take ratelimit.Take) ratelimit.Take {
+	key := principal(ctx)
+	take.Tenant, take.Key, take.Limits = key.Tenant, key.ID, key.Limits
+	return take
 }
 
 // submissionClass returns the class that submissions of a kind count in; kind is nil for
@@ -67,19 +72,40 @@ func submissionClass(kind *jobs.Kind) ratelimit.Class {
 }
 
 // admit checks what a submission counts against beside its class: the person that it is
-// for, and how many jobs of the tenant wait. settle says whether a job came of it.
-func (s *Server) admit(ctx context.Context, submission *intake.Submission) (settle func(accepted bool), err error) {
-	if class, person := submission.Kind.PersonLimit, submission.Accepted.Person; class != "" && person != "" {
-		take := ratelimit.Take{Class: class, Subject: person}
-		if submission.Key != "" {
-			// Repeats of a submission are one; keys are unique within a route.
-			take.Once = submission.Route + " " + submission.Key
-		}
-		if err := s.count(ctx, take); err != nil {
-			return nil, err
-		}
+// for, and how many jobs of the tenant wait. settle says what came of it, and gives back
+// what was counted for nothing.
+func (s *Server) admit(ctx context.Context, submission *intake.Submission) (settle func(intake.Receipt, error), err error) {
+	counted, err := s.reserve(ctx, submission)
+	if err != nil {
+		return nil, err
 	}
-	return s.quota.Reserve(ctx, submission.Tenant, principal(ctx).Rules.MaxWaitingJobs)
+	placed, err := s.quota.Reserve(ctx, submission.Tenant, principal(ctx).Rules.MaxWaitingJobs)
+	if err != nil {
+		counted(false)
+		return nil, err
+	}
+	return func(receipt intake.Receipt, err error) {
+		added := err == nil && !receipt.Replayed
+		placed(added)
+		// After an error of ours it may have been committed all the same.
+		counted(added || (err != nil && status(fault.From(err).Code) >= http.StatusInternalServerError))
+	}, nil
+}
+
+// reserve counts a submission for the person that it is for, if it names one.
+func (s *Server) reserve(ctx context.Context, submission *intake.Submission) (settle func(happened bool), err error) {
+	class, person := submission.Kind.PersonLimit, submission.Accepted.Person
+	if s.opts.Limiter == nil || class == "" || person == "" {
+		return func(bool) {}, nil
+	}
+	take := ratelimit.Take{Class: class, Subject: person}
+	if submission.Key != "" {
+		// Repeats of a submission are one; keys are unique within a route.
+		take.Once = submission.Route + " " + submission.Key
+	}
+	result, settle, err := s.opts.Limiter.Reserve(ctx, ofKey(ctx, take))
+	requestOf(ctx).tell(result)
+	return settle, err
 }
 
 // refusal counts a credential that was refused. Whoever presents too many from one

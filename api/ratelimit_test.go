@@ -265,6 +265,31 @@ func TestMailsToARecipientAreLimited(t *testing.T) {
 	require.Equal(t, 202, l.book(l.alice, "2", slots[2]).status)
 }
 
+func TestWhoDoesNotGetTheSlotIsNotCounted(t *testing.T) {
+	t.Parallel()
+	l := newLimitedSite(t, "recipients=2/h")
+	require.Equal(t, 200, l.do(request{method: "PUT", path: "/v1/calendar", key: l.alice, body: open}).status)
+	_, date := l.slot()
+	slots := l.slots(l.alice, date)
+	var won, taken atomic.Int64
+	var group sync.WaitGroup
+	for i := range 30 {
+		group.Go(func() {
+			switch l.book(l.alice, "racer-"+strconv.Itoa(i), slots[0]).status {
+			case 202:
+				won.Add(1)
+			case 409:
+				taken.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	require.EqualValues(t, 1, won.Load())
+	require.EqualValues(t, 29, taken.Load(), "the slot is taken, not the quota spent")
+	require.Equal(t, 202, l.book(l.alice, "next", slots[1]).status)
+	l.refused(l.book(l.alice, "third", slots[2]), "recipients")
+}
+
 func TestWithoutRedisPaymentsOfACustomerWait(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

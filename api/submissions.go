@@ -198,14 +198,14 @@ func (s *Server) submit(
 // its slot is taken, by itself; or too many came after it.
 func (s *Server) commit(ctx context.Context, submission *intake.Submission) (intake.Receipt, error) {
 	accepted, err := submission.Kind.Complete(ctx, s.opts.DB, submission.Tenant, submission.Accepted)
-	var settle func(accepted bool)
+	var settle func(intake.Receipt, error)
 	if err == nil {
 		submission.Accepted = accepted
 		settle, err = s.admit(ctx, submission)
 	}
 	if err == nil {
 		receipt, err := s.opts.Writer.Submit(ctx, *submission)
-		settle(err == nil && !receipt.Replayed)
+		settle(receipt, err)
 		return receipt, err
 	}
 	if submission.Key != "" {

@@ -25,7 +25,11 @@ type bucket struct {
 // whole quota is there again, in microseconds.
 type level struct {
 	allowed bool
-	used    int64
+	// repeated says that it is allowed because it was counted before.
+	repeated bool
+	// shared says that it was counted in Redis.
+	shared bool
+	used   int64
 }
 
 // hash returns the id of some parts, none of which holds a zero byte.

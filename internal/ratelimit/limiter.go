@@ -38,10 +38,11 @@ type Options struct {
 
 // Limiter counts events. It is safe for concurrent use.
 type Limiter struct {
-	opts   Options
-	rows   map[Class]row
-	memory *memory
-	shared *shared // nil without Redis
+	opts    Options
+	rows    map[Class]row
+	memory  *memory
+	shared  *shared // nil without Redis
+	pending pending
 }
 
 // row is a class with the rate that applies here, and its counters.
@@ -77,7 +78,7 @@ func New(opts Options) (*Limiter, error) {
 	opts.Size = cmp.Or(opts.Size, 1<<17)
 	opts.Timeout = cmp.Or(opts.Timeout, redisTimeout)
 	opts.Pause = cmp.Or(opts.Pause, time.Second)
-	l := &Limiter{opts: opts, rows: make(map[Class]row)}
+	l := &Limiter{opts: opts, rows: make(map[Class]row), pending: pending{buckets: map[id]*reservations{}}}
 	clock := opts.Now
 	if clock == nil {
 		clock = time.Now
@@ -141,9 +142,28 @@ func (l *Limiter) Close() error {
 // UNAVAILABLE when Redis does not answer and the class is closed then. A refused event
 // does not count.
 func (l *Limiter) Allow(ctx context.Context, take Take) (Result, error) {
+	r, b, rate, err := l.bucket(take)
+	if err != nil || rate.Unlimited() {
+		return Result{Class: take.Class, Allowed: err == nil}, err
+	}
+	r.checked.Inc()
+	after, err := l.take(ctx, b, r.Closed)
+	if err != nil {
+		return Result{}, err
+	}
+	result := b.result(take.Class, rate, after)
+	if !result.Allowed {
+		r.limited.Inc()
+		return result, refuse(result)
+	}
+	return result, nil
+}
+
+// bucket returns where an event counts, and at what rate.
+func (l *Limiter) bucket(take Take) (row, bucket, Rate, error) {
 	r, ok := l.rows[take.Class]
 	if !ok {
-		return Result{}, fmt.Errorf("ratelimit: there is no class %s", take.Class)
+		return row{}, bucket{}, Rate{}, fmt.Errorf("ratelimit: there is no class %s", take.Class)
 	}
 	rate, owner := r.rate, "tenant:"+take.Tenant
 	if text, ok := take.Limits[string(take.Class)]; ok {
@@ -152,7 +172,7 @@ func (l *Limiter) Allow(ctx context.Context, take Take) (Result, error) {
 		}
 	}
 	if rate.Unlimited() {
-		return Result{Class: take.Class, Allowed: true}, nil
+		return r, bucket{}, rate, nil
 	}
 	subject := take.Subject
 	switch r.By {
@@ -167,18 +187,13 @@ func (l *Limiter) Allow(ctx context.Context, take Take) (Result, error) {
 	if take.Once != "" {
 		b.once = hash(string(b.id[:]), take.Once)
 	}
-	r.checked.Inc()
-	after, err := l.take(ctx, b, r.Closed)
-	if err != nil {
-		return Result{}, err
-	}
-	result := b.result(take.Class, rate, after)
-	if result.Allowed {
-		return result, nil
-	}
-	r.limited.Inc()
-	return result, fault.New(fault.RateLimitExceeded, "There are too many of these at present; the Retry-After header says when one more is taken.").
-		With("limit", take.Class).With("quota", rate.Quota).With("seconds", rate.Seconds()).After(result.Reset)
+	return r, b, rate, nil
+}
+
+// refuse is the answer to an event that is one too many.
+func refuse(result Result) *fault.Fault {
+	return fault.New(fault.RateLimitExceeded, "There are too many of these at present; the Retry-After header says when one more is taken.").
+		With("limit", result.Class).With("quota", result.Rate.Quota).With("seconds", result.Rate.Seconds()).After(result.Reset)
 }
 
 // take counts in Redis, or when it does not answer here, unless the class is closed.

@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -226,6 +227,87 @@ func TestARepeatDoesNotCountAgain(t *testing.T) {
 		got, err = limiter.Allow(t.Context(), take)
 		require.NoError(t, err)
 		require.Equal(t, 1, got.Remaining, "after the time of the quota it counts anew")
+	})
+}
+
+func TestWhatCameToNothingIsGivenBack(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, limiter *ratelimit.Limiter, _ *clock) {
+		t.Helper()
+		// Twenty who want the same, of which one gets it; the quota is 2.
+		var won, lost atomic.Int64
+		var group sync.WaitGroup
+		for i := range 20 {
+			group.Go(func() {
+				take := ratelimit.Take{Class: ratelimit.Customers, Tenant: "alice", Subject: "jo@example.com", Once: fmt.Sprint(i)}
+				_, settle, err := limiter.Reserve(t.Context(), take)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				happened := won.CompareAndSwap(0, 1)
+				if !happened {
+					lost.Add(1)
+				}
+				settle(happened)
+			})
+		}
+		group.Wait()
+		require.EqualValues(t, 19, lost.Load())
+
+		take := ratelimit.Take{Class: ratelimit.Customers, Tenant: "alice", Subject: "jo@example.com", Once: "again"}
+		result, settle, err := limiter.Reserve(t.Context(), take)
+		require.NoError(t, err)
+		require.Zero(t, result.Remaining, "one of two is spent")
+		_, repeated, err := limiter.Reserve(t.Context(), take)
+		require.NoError(t, err)
+		repeated(false) // it had counted nothing, and so gives nothing back
+		settle(true)
+		_, _, err = limiter.Reserve(t.Context(), ratelimit.Take{Class: ratelimit.Customers, Tenant: "alice", Subject: "jo@example.com"})
+		refused(t, err)
+		_, settle, err = limiter.Reserve(t.Context(), ratelimit.Take{Class: ratelimit.Writes, Tenant: "alice"})
+		require.NoError(t, err)
+		settle(false)
+		_, _, err = limiter.Reserve(t.Context(), ratelimit.Take{Class: "nonsense"})
+		require.ErrorContains(t, err, "no class")
+	})
+}
+
+func TestARefusalWaitsForWhatMayBeGivenBack(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, limiter *ratelimit.Limiter, _ *clock) {
+		t.Helper()
+		take := ratelimit.Take{Class: ratelimit.Customers, Tenant: "alice", Subject: "jo@example.com"}
+		_, first, err := limiter.Reserve(t.Context(), take)
+		require.NoError(t, err)
+		_, second, err := limiter.Reserve(t.Context(), take)
+		require.NoError(t, err)
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, settle, err := limiter.Reserve(t.Context(), take)
+				if err == nil {
+					settle(true)
+				}
+				ended <- err
+			}()
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		_, _, err = limiter.Reserve(gone, take)
+		require.Equal(t, fault.Unavailable, fault.From(err).Code, "whoever leaves waits no longer")
+		require.Empty(t, ended, "nothing is decided yet")
+		first(true)
+		second(false)
+		served := 0
+		for range 2 {
+			if err := <-ended; err == nil {
+				served++
+			} else {
+				refused(t, err)
+			}
+		}
+		require.Equal(t, 1, served)
 	})
 }
 

@@ -49,7 +49,7 @@ func (m *memory) take(b bucket) level {
 	full, _ := part.times.Get(b.id)
 	if b.once != (id{}) {
 		if until, found := part.times.Get(b.once); found && now < until {
-			return level{allowed: true, used: min(max(full-now, 0), b.whole)}
+			return level{allowed: true, repeated: true, used: min(max(full-now, 0), b.whole)}
 		}
 	}
 	after, l := b.take(full, now)
@@ -60,4 +60,15 @@ func (m *memory) take(b bucket) level {
 		}
 	}
 	return l
+}
+
+// giveBack undoes a take.
+func (m *memory) giveBack(b bucket) {
+	part := &m.parts[b.id[0]%shards]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	if full, found := part.times.Get(b.id); found {
+		part.times.Add(b.id, full-b.interval)
+	}
+	part.times.Remove(b.once)
 }

@@ -35,7 +35,7 @@ if now == 0 then
 end
 local full = math.min(math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now), now + whole)
 if KEYS[2] and tonumber(redis.call('GET', KEYS[2]) or 0) > now then
-	return {1, full - now}
+	return {2, full - now}
 end
 if full + interval > now + whole then
 	return {0, full - now}
@@ -48,11 +48,23 @@ end
 return {1, full - now}
 `
 
+// undo is memory.giveBack in Redis. It leaves alone when the bucket expires.
+const undo = `
+if redis.call('EXISTS', KEYS[1]) == 1 then
+	redis.call('DECRBY', KEYS[1], ARGV[1])
+end
+if KEYS[2] then
+	redis.call('DEL', KEYS[2])
+end
+return {}
+`
+
 // shared counts in Redis, for all processes.
 type shared struct {
 	client  *redis.Client
 	script  *redis.Script
-	breaker *gobreaker.CircuitBreaker[level]
+	undo    *redis.Script
+	breaker *gobreaker.CircuitBreaker[[]int64]
 	timeout time.Duration
 	now     func() time.Time // nil for Redis's own clock
 	logger  *slog.Logger
@@ -97,8 +109,8 @@ func newShared(opts Options) (*shared, error) {
 	config.MinIdleConns = max(config.MinIdleConns, 2) // opened ahead: a request has no time for it
 	config.ClientName = "millrace"
 	config.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled} // of Redis's own cloud
-	s := &shared{client: redis.NewClient(config), script: redis.NewScript(script), timeout: opts.Timeout, now: opts.Now, logger: opts.Logger}
-	s.breaker = gobreaker.NewCircuitBreaker[level](gobreaker.Settings{
+	s := &shared{client: redis.NewClient(config), script: redis.NewScript(script), undo: redis.NewScript(undo), timeout: opts.Timeout, now: opts.Now, logger: opts.Logger}
+	s.breaker = gobreaker.NewCircuitBreaker[[]int64](gobreaker.Settings{
 		Name: "redis", MaxRequests: 1, Timeout: opts.Pause,
 		ReadyToTrip:   func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= enough },
 		OnStateChange: s.changed,
@@ -124,7 +136,28 @@ func (s *shared) changed(_ string, _, to gobreaker.State) {
 
 // take is memory.take in Redis. After an error nothing is known.
 func (s *shared) take(ctx context.Context, b bucket) (level, error) {
-	return s.breaker.Execute(func() (level, error) {
+	var now int64
+	if s.now != nil {
+		now = s.now().UnixMicro()
+	}
+	values, err := s.run(ctx, s.script, b, b.interval, b.whole, now)
+	if err != nil {
+		return level{}, err
+	}
+	if len(values) != 2 {
+		return level{}, errors.New("ratelimit: Redis: an answer that is not the script's")
+	}
+	return level{allowed: values[0] > 0, repeated: values[0] == 2, shared: true, used: values[1]}, nil
+}
+
+// giveBack undoes a take, if Redis answers.
+func (s *shared) giveBack(ctx context.Context, b bucket) {
+	_, _ = s.run(ctx, s.undo, b, b.interval)
+}
+
+// run runs a script on a bucket, unless Redis has been gone.
+func (s *shared) run(ctx context.Context, script *redis.Script, b bucket, args ...any) ([]int64, error) {
+	return s.breaker.Execute(func() ([]int64, error) {
 		// A client that leaves says nothing about Redis.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 		defer cancel()
@@ -133,17 +166,10 @@ func (s *shared) take(ctx context.Context, b bucket) (level, error) {
 		if b.once != (id{}) {
 			keys = append(keys, name+":"+hex.EncodeToString(b.once[:]))
 		}
-		var now int64
-		if s.now != nil {
-			now = s.now().UnixMicro()
-		}
-		values, err := s.script.Run(ctx, s.client, keys, b.interval, b.whole, now).Int64Slice()
+		values, err := script.Run(ctx, s.client, keys, args...).Int64Slice()
 		if err != nil {
-			return level{}, fmt.Errorf("ratelimit: Redis: %w", err)
+			return nil, fmt.Errorf("ratelimit: Redis: %w", err)
 		}
-		if len(values) != 2 {
-			return level{}, errors.New("ratelimit: Redis: an answer that is not the script's")
-		}
-		return level{allowed: values[0] == 1, used: values[1]}, nil
+		return values, nil
 	})
 }
