@@ -125,7 +125,7 @@ func TestWhoeverWaitsAsLongAsToldIsServed(t *testing.T) {
 	everywhere(t, func(t *testing.T, limiter *ratelimit.Limiter, clock *clock) {
 		t.Helper()
 		take := ratelimit.Take{Class: ratelimit.Reads, Tenant: "alice"} // a seventh of a second is no whole number of anything
-		served, waits := 0, 0
+		began, served, waits := clock.now(), 0, 0
 		for waits < 50 {
 			_, err := limiter.Allow(t.Context(), take)
 			if err == nil {
@@ -139,6 +139,7 @@ func TestWhoeverWaitsAsLongAsToldIsServed(t *testing.T) {
 			served++
 		}
 		require.Equal(t, 7+50, served)
+		require.GreaterOrEqual(t, clock.now().Sub(began), 50*time.Second/7, "never more than the rate")
 	})
 }
 
@@ -259,7 +260,9 @@ func TestWhatCameToNothingIsGivenBack(t *testing.T) {
 		result, settle, err := limiter.Reserve(t.Context(), take)
 		require.NoError(t, err)
 		require.Zero(t, result.Remaining, "one of two is spent")
-		_, repeated, err := limiter.Reserve(t.Context(), take)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		t.Cleanup(cancel)
+		_, repeated, err := limiter.Reserve(ctx, take)
 		require.NoError(t, err)
 		repeated(false) // it had counted nothing, and so gives nothing back
 		settle(true)
