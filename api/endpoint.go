@@ -71,14 +71,14 @@ func tag(path string) string {
 	return "server"
 }
 
-// register adds an endpoint that wants a key with the scope.
+// register adds an endpoint that wants a key with the scope, and counts its requests.
 func register[I, O any](s *Server, api huma.API, op huma.Operation, scope apikey.Scope, endpoint func(context.Context, *I) (*O, error)) {
 	op.Security = []map[string][]string{{"apiKey": {string(scope)}}}
-	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable)
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable)
 	if strings.Contains(op.Path, "{") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}
-	op.Middlewares = append(op.Middlewares, s.authenticate(scope))
+	op.Middlewares = append(op.Middlewares, s.authenticate(scope), s.limit(op))
 	open(s, api, op, endpoint)
 }
 
@@ -98,15 +98,15 @@ func open[I, O any](s *Server, api huma.API, op huma.Operation, endpoint func(co
 
 func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
+		c := humagin.Unwrap(ctx)
 		key, err := s.verify(ctx.Context(), ctx.Header("Authorization"))
 		if err == nil && !key.Has(scope) {
 			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
 		}
 		if err != nil {
-			s.abort(humagin.Unwrap(ctx), fault.From(err))
+			s.abort(c, s.refusal(ctx.Context(), c.ClientIP(), fault.From(err)))
 			return
 		}
-		c := humagin.Unwrap(ctx)
 		c.Set(tenantKey, key.Tenant)
 		actor := postgres.Actor{Name: key.Actor(), Source: c.ClientIP(), RequestID: requestID(ctx.Context())}
 		ctx = huma.WithContext(ctx, postgres.WithActor(ctx.Context(), actor))

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"millrace/internal/fault"
+	"millrace/internal/ratelimit"
 )
 
 // newEngine returns Gin with what every request passes through, and with our
@@ -46,6 +47,10 @@ type requestState struct {
 	id string
 	// waited is how long the client had us wait for an outcome.
 	waited time.Duration
+	// header is that of the answer.
+	header http.Header
+	// limit is the tightest rate limit that the answer tells; nil before one was checked.
+	limit *ratelimit.Result
 }
 
 func requestOf(ctx context.Context) *requestState {
@@ -69,7 +74,7 @@ func (s *Server) identify(c *gin.Context) {
 		}
 	}
 	c.Header("X-Request-Id", id)
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, &requestState{id: id}))
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, &requestState{id: id, header: c.Writer.Header()}))
 	c.Next()
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"millrace/internal/apikey"
+	"millrace/internal/ratelimit"
 	"millrace/internal/rollup"
 	"millrace/internal/screen"
 )
@@ -39,6 +40,7 @@ func (s *Server) metricRoutes(api huma.API) {
 	op.Description = "All points of a request are accepted and durable, or none. They count in what is read at once, before they are folded into buckets."
 	op.DefaultStatus = http.StatusAccepted
 	op.MaxBodyBytes = bodyLimit(maxPointsBody)
+	countedAs(&op, ratelimit.Metrics)
 	op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
 	register(s, api, op, apikey.MetricsWrite, s.recordPoints)
 	requestSchema(api, metricsPath, pointsSchema(api.OpenAPI().Components.Schemas))

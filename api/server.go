@@ -21,6 +21,7 @@ import (
 	"millrace/internal/intake"
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
+	"millrace/internal/ratelimit"
 	"millrace/internal/rollup"
 	"millrace/jobs"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	// Origins are those of web pages that may call the API, such as
 	// https://app.example.com. Default none.
 	Origins []string
+	// Limiter counts requests; without it there are no rate limits.
+	Limiter *ratelimit.Limiter
 	// Logger is required.
 	Logger *slog.Logger
 	// Metrics registers the metrics. Required.
@@ -74,6 +77,7 @@ type Server struct {
 	engine   *gin.Engine
 	keys     *apikey.Verifier
 	waiter   *intake.Waiter
+	quota    *intake.Quota
 	kinds    map[string]*jobs.Kind
 	metrics  *metrics
 	points   points
@@ -98,10 +102,15 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	quota, err := intake.NewQuota(intake.QuotaOptions{DB: opts.DB, Now: opts.Now, Metrics: opts.Metrics})
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		opts:     opts,
 		keys:     apikey.NewVerifier(opts.DB, opts.Now),
 		waiter:   intake.NewWaiter(opts.DB, opts.Logger),
+		quota:    quota,
 		kinds:    map[string]*jobs.Kind{},
 		metrics:  metrics,
 		points:   points{reader: rollup.NewReader(), recorder: rollup.NewRecorder(opts.DB), querier: rollup.NewQuerier(opts.DB)},

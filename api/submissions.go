@@ -18,6 +18,7 @@ import (
 	"millrace/internal/apikey"
 	"millrace/internal/fault"
 	"millrace/internal/intake"
+	"millrace/internal/ratelimit"
 	"millrace/internal/strictjson"
 	"millrace/jobs"
 )
@@ -81,6 +82,7 @@ type submissionOutput struct {
 func (s *Server) submission(api huma.API, path string, kind *jobs.Kind) {
 	op := post(path, kind.Summary)
 	limit := max(maxBody, kind.MaxBody)
+	countedAs(&op, submissionClass(kind))
 	op.MaxBodyBytes = bodyLimit(limit)
 	registry := api.OpenAPI().Components.Schemas
 	answerSchema(&op, acceptedSchema(registry, kind))
@@ -105,31 +107,45 @@ func (s *Server) submissionOfAnyKind(api huma.API) {
 	for _, kind := range s.kinds {
 		limit = max(limit, kind.MaxBody)
 	}
+	countedAs(&op, "") // the body says as what
 	op.MaxBodyBytes = bodyLimit(limit)
 	registry := api.OpenAPI().Components.Schemas
 	answerSchema(&op, acceptedSchema(registry, nil))
 	register(s, api, op, apikey.JobsWrite, func(ctx context.Context, in *submissionInput) (*submissionOutput, error) {
-		if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody, limit); err != nil {
+		kind, body, err := s.anyKind(in, limit)
+		if err := s.count(ctx, ratelimit.Take{Class: submissionClass(kind)}); err != nil {
 			return nil, err
 		}
-		var body struct {
-			submissionOptions
-
-			Kind string         `json:"kind"`
-			Args jsontext.Value `json:"args"`
-		}
-		if err := strictjson.Decode(in.RawBody, &body); err != nil {
+		if err != nil {
 			return nil, err
-		}
-		kind := s.kinds[body.Kind]
-		if kind == nil || !kind.Public {
-			var fields fault.Fields
-			fields.Add("kind", "must be one of "+publicKinds())
-			return nil, fields.Err()
 		}
 		return s.submit(ctx, "POST "+path, kind, body.Args, body.submissionOptions, in)
 	})
 	requestSchema(api, path, anyKindSchema(registry))
+}
+
+// anyKindBody is the body of the generic door.
+type anyKindBody struct {
+	submissionOptions
+
+	Kind string         `json:"kind"`
+	Args jsontext.Value `json:"args"`
+}
+
+// anyKind reads the body of the generic door, of at most so many bytes.
+func (s *Server) anyKind(in *submissionInput, limit int) (kind *jobs.Kind, body anyKindBody, err error) {
+	if err := jsonBody(in.ContentType, in.ContentEncoding, in.RawBody, limit); err != nil {
+		return nil, body, err
+	}
+	if err := strictjson.Decode(in.RawBody, &body); err != nil {
+		return nil, body, err
+	}
+	if kind = s.kinds[body.Kind]; kind == nil || !kind.Public {
+		var fields fault.Fields
+		fields.Add("kind", "must be one of "+publicKinds())
+		return nil, body, fields.Err()
+	}
+	return kind, body, nil
 }
 
 func (s *Server) submit(
@@ -179,12 +195,18 @@ func (s *Server) submit(
 
 // commit completes a submission by what the database knows, and commits it. One
 // that was committed before is answered for, even where it would be refused now:
-// its slot is taken, by itself.
+// its slot is taken, by itself; or too many came after it.
 func (s *Server) commit(ctx context.Context, submission *intake.Submission) (intake.Receipt, error) {
 	accepted, err := submission.Kind.Complete(ctx, s.opts.DB, submission.Tenant, submission.Accepted)
+	var settle func(intake.Receipt, error)
 	if err == nil {
 		submission.Accepted = accepted
-		return s.opts.Writer.Submit(ctx, *submission)
+		settle, err = s.admit(ctx, submission)
+	}
+	if err == nil {
+		receipt, err := s.opts.Writer.Submit(ctx, *submission)
+		settle(receipt, err)
+		return receipt, err
 	}
 	if submission.Key != "" {
 		if receipt, found, replayErr := s.opts.Writer.Replay(ctx, *submission); found || replayErr != nil {

@@ -9,6 +9,7 @@ import (
 
 	"millrace/internal/booking"
 	"millrace/internal/fault"
+	"millrace/internal/ratelimit"
 )
 
 // BookingConfirmationEmailArgs is what a booking_confirmation_email job carries.
@@ -21,14 +22,16 @@ func (BookingConfirmationEmailArgs) Kind() string { return "booking_confirmation
 
 func bookingConfirmationEmail(do work[BookingConfirmationEmailArgs]) *Kind {
 	return stored(Kind{
-		Name:     BookingConfirmationEmailArgs{}.Kind(),
-		Queue:    emails,
-		Slots:    emailSlots,
-		Summary:  "Sends the customer of a booking its confirmation, with the calendar entry, through Resend.",
-		Public:   true,
-		Resource: "booking",
-		Policy:   emailPolicy(),
-		Sample:   booking.Request{SlotID: sampleSlot(time.Now()), Name: "Jo Doe", Email: "customer@example.com"},
+		Name:        BookingConfirmationEmailArgs{}.Kind(),
+		Queue:       emails,
+		Slots:       emailSlots,
+		Summary:     "Sends the customer of a booking its confirmation, with the calendar entry, through Resend.",
+		Public:      true,
+		Resource:    "booking",
+		Limit:       ratelimit.Bookings,
+		PersonLimit: ratelimit.Recipients, // whoever is booked for is written to, wanted or not
+		Policy:      emailPolicy(),
+		Sample:      booking.Request{SlotID: sampleSlot(time.Now()), Name: "Jo Doe", Email: "customer@example.com"},
 	}, store[booking.Booking]{
 		insertMany: booking.InsertMany,
 		find:       booking.Find,
@@ -37,6 +40,7 @@ func bookingConfirmationEmail(do work[BookingConfirmationEmailArgs]) *Kind {
 		},
 		original: booking.Booking.Submitted,
 		complete: booking.Resolve,
+		person:   func(b booking.Booking) string { return b.Email },
 	}, func(in booking.Request, at Acceptance) (booking.Booking, BookingConfirmationEmailArgs) {
 		return booking.New(at.Tenant, at.ID, in, at.Now), BookingConfirmationEmailArgs{BookingID: at.ID}
 	}, do)

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"millrace/internal/conversation"
+	"millrace/internal/ratelimit"
 	"millrace/internal/satisfaction"
 )
 
@@ -26,6 +27,7 @@ func conversationScoring(do work[ConversationScoringArgs]) *Kind {
 		Public:   true,
 		Resource: "conversation",
 		Yields:   "score",
+		Limit:    ratelimit.Conversations,
 		MaxBody:  2 << 20, // 1,000 messages of 2,000 characters
 		Policy: Policy{
 			MaxAttempts: 10, // what fails is our database or our code

@@ -17,6 +17,7 @@ import (
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
+	"millrace/internal/ratelimit"
 	"millrace/internal/strictjson"
 )
 
@@ -45,6 +46,12 @@ type Kind struct {
 	// KeyRequired says that a submission must bring an idempotency key, because
 	// a repeat without one would do harm.
 	KeyRequired bool
+	// Limit is the class of rate limit that submissions of the kind count in; empty is
+	// ratelimit.Writes.
+	Limit ratelimit.Class
+	// PersonLimit is the class that they count in besides, by Accepted.Person; empty
+	// for none.
+	PersonLimit ratelimit.Class
 	// Every is how often the workers enqueue a job of the kind by themselves; zero
 	// means never.
 	Every time.Duration
@@ -87,6 +94,9 @@ type Accepted struct {
 	// for a slot, those with a deadline run first, the earliest before the others.
 	// Zero means none.
 	Deadline time.Time
+	// Person is the e-mail address of whoever the work is for, which Kind.PersonLimit
+	// counts by; empty when nobody is named.
+	Person string
 	// Size is how many bytes the domain row has to write, about, when that is more
 	// than a few thousand.
 	Size int
@@ -201,6 +211,8 @@ type store[R any] struct {
 	original   func(R) R
 	// deadline returns Accepted.Deadline; nil when no row has one.
 	deadline func(R) time.Time
+	// person returns Accepted.Person; nil when the kind has no PersonLimit.
+	person func(R) string
 	// size returns Accepted.Size; nil when rows are small.
 	size func(R) int
 	// complete is Kind.Complete; nil when the input says everything.
@@ -220,6 +232,9 @@ func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept
 		accepted := Accepted{Args: args, Resource: row, ResourceID: at.ID, Hash: hash}
 		if rows.deadline != nil {
 			accepted.Deadline = rows.deadline(row)
+		}
+		if rows.person != nil {
+			accepted.Person = rows.person(row)
 		}
 		if rows.size != nil {
 			accepted.Size = rows.size(row)

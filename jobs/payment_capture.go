@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"millrace/internal/payment"
+	"millrace/internal/ratelimit"
 )
 
 // PaymentCaptureArgs is what a payment_capture job carries.
@@ -26,6 +27,8 @@ func paymentCapture(do work[PaymentCaptureArgs]) *Kind {
 		Resource: "payment",
 
 		KeyRequired: true, // a repeat without a key charges again
+		Limit:       ratelimit.Payments,
+		PersonLimit: ratelimit.Customers, // who tests stolen cards names few customers, or is held by Limit
 		Policy: Policy{
 			MaxAttempts: 25,
 			Timeout:     45 * time.Second, // two calls to the gateway at their slowest, 10 s and one SDK retry each
@@ -40,6 +43,7 @@ func paymentCapture(do work[PaymentCaptureArgs]) *Kind {
 		cancel:     payment.Cancel,
 		original:   payment.Payment.Submitted,
 		deadline:   payment.Payment.Deadline,
+		person:     func(p payment.Payment) string { return p.CustomerEmail },
 	}, func(in payment.Request, at Acceptance) (payment.Payment, PaymentCaptureArgs) {
 		return payment.New(at.Tenant, at.ID, in, at.Now), PaymentCaptureArgs{PaymentID: at.ID}
 	}, do)

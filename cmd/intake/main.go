@@ -38,7 +38,8 @@ func run(ctx context.Context) error {
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
 			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
-			Access: cfg.Access, TLS: cfg.TLS, Listener: api, Logger: logger, Registry: registry,
+			Access: cfg.Access, TLS: cfg.TLS, RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL,
+			Listener: api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()

@@ -166,7 +166,7 @@ func serve(ctx context.Context, cfg config.Dev, l *listeners, logger *slog.Logge
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
 			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
-			Access: cfg.Access, Listener: l.api, Logger: logger, Registry: registry,
+			Access: cfg.Access, RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL, Listener: l.api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()

@@ -129,7 +129,7 @@ func TestKeysWrongUsage(t *testing.T) {
 		{[]string{"create", "--tenant", "acme", "--expires", "2020-01-01T00:00:00Z"}, "--expires must be in the future"},
 		{[]string{"create", "--tenant", "Acme Inc."}, "--tenant must have"},
 		{[]string{"create", "--tenant", "acme", "--scopes", "everything,all"}, "--scopes must be of [jobs:read"},
-		{[]string{"create", "--tenant", "acme", "--limits", "payments=fast"}, "--limits must look like"},
+		{[]string{"create", "--tenant", "acme", "--limits", "payments=fast"}, "--limits payments must look like"},
 		{[]string{"list", "acme"}, "no arguments"},
 		{[]string{"rotate"}, "the ID of a key is missing"},
 		{[]string{"rotate", "k7q2m5x4w3v6z2y5", "--overlap", "soon"}, "--overlap must look like"},

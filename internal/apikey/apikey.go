@@ -21,6 +21,7 @@ import (
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
+	"millrace/internal/ratelimit"
 	"millrace/internal/telemetry"
 )
 
@@ -148,7 +149,9 @@ func (r Request) validate(now time.Time) error {
 	for _, scope := range r.Scopes {
 		fields.Check(slices.Contains(Scopes(), scope), "scopes", fmt.Sprintf("must be of %v", Scopes()))
 	}
-	checkLimits(&fields, r.Limits)
+	if _, err := ratelimit.ParseLimits(r.Limits); err != nil {
+		fields.Add("limits", err.Error())
+	}
 	fields.Check(r.ExpiresAt == nil || r.ExpiresAt.After(now), "expires_at", "must be in the future")
 	return fields.Err()
 }

@@ -59,8 +59,8 @@ func breaches() map[string]breach {
 		},
 		"leaves": {
 			files: []string{
-				"internal/fault/*.go", "internal/money/*.go", "internal/phi/*.go", "internal/postgres/*.go", "internal/satisfaction/*.go",
-				"internal/strictjson/*.go", "internal/telemetry/*.go",
+				"internal/fault/*.go", "internal/money/*.go", "internal/phi/*.go", "internal/postgres/*.go", "internal/ratelimit/*.go",
+				"internal/satisfaction/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go",
 			},
 			imports: []string{"millrace/internal/payment", "millrace/internal/postgres"},
 		},
@@ -103,6 +103,10 @@ func breaches() map[string]breach {
 			files:   []string{"api/*.go", "cmd/intake/*.go", "internal/apikey/*.go"},
 			imports: []string{"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5"},
 		},
+		"redis": {
+			files:   []string{"api/*.go", "cmd/intake/*.go", "internal/redistest/*.go"},
+			imports: []string{"github.com/redis/go-redis/v9"},
+		},
 	}
 }
 
@@ -118,6 +122,7 @@ func rightful() map[string][]string {
 		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres"},
 		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},
 		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripehook", "millrace/internal/stripepay", "millrace/workers"},
+		"internal/ratelimit/*.go":       {"github.com/redis/go-redis/v9", "millrace/internal/fault"},
 		"internal/resendhook/*.go":      {"millrace/internal/booking"},
 		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
 		"internal/rollup/*.go":          {"millrace/internal/fault", "millrace/internal/postgres", "millrace/internal/strictjson"},

@@ -27,6 +27,7 @@ import (
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
+	"millrace/internal/ratelimit"
 	"millrace/internal/strictjson"
 )
 
@@ -135,6 +136,10 @@ func tenants(ctx context.Context, opts IntakeOptions, scope apikey.Scope) ([]str
 		}
 		keys[i] = key.Reveal()
 	}
+	// Nobody works what the benchmark submits.
+	if _, err := pool.Exec(ctx, "UPDATE tenants SET max_waiting_jobs = 2000000000"); err != nil {
+		return nil, postgres.Fault(err)
+	}
 	return keys, nil
 }
 
@@ -150,8 +155,12 @@ func serveMillrace(ctx context.Context, group *errgroup.Group, opts IntakeOption
 	if err != nil {
 		return "", err
 	}
+	limiter, err := ratelimit.New(ratelimit.Options{Limits: generous(), Logger: logger, Metrics: registry})
+	if err != nil {
+		return "", err
+	}
 	server, err := api.New(api.Options{ //nolint:contextcheck // handlers use the context of their request
-		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Logger: logger, Metrics: registry})
+		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Limiter: limiter, Logger: logger, Metrics: registry})
 	if err != nil {
 		return "", err
 	}
@@ -160,6 +169,15 @@ func serveMillrace(ctx context.Context, group *errgroup.Group, opts IntakeOption
 		return writer.Run(ctx)
 	})
 	return serve(ctx, group, server.HTTP(), server.Drain)
+}
+
+// generous is limits that are counted like any and refuse nothing.
+func generous() ratelimit.Limits {
+	limits := make(ratelimit.Limits)
+	for _, policy := range ratelimit.Policies() {
+		limits[policy.Class] = ratelimit.Rate{Quota: 1_000_000, Period: ratelimit.Second}
+	}
+	return limits
 }
 
 // serveCeiling is what Gin does with the same request when nothing is kept.

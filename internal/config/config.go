@@ -15,6 +15,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"millrace/internal/ratelimit"
 	"millrace/internal/telemetry"
 	"millrace/jobs"
 )
@@ -39,6 +40,16 @@ type Intake struct {
 	WebhookSecret telemetry.Secret `env:"STRIPE_WEBHOOK_SECRET"`
 	// ResendWebhookSecret is the same for POST /webhooks/resend.
 	ResendWebhookSecret telemetry.Secret `env:"RESEND_WEBHOOK_SECRET"`
+
+	Limits
+}
+
+// Limits configures rate limits.
+type Limits struct {
+	// RateLimits are the rates that differ from the defaults.
+	RateLimits ratelimit.Limits `env:"RATE_LIMITS"`
+	// RedisURL is where processes count together; without it each counts for itself.
+	RedisURL telemetry.Secret `env:"REDIS_URL"`
 }
 
 // Worker configures cmd/worker.
@@ -68,6 +79,7 @@ type Resend struct {
 // Dev configures `millrace dev`.
 type Dev struct {
 	Access
+	Limits
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text"`
@@ -168,6 +180,8 @@ func variable(field string) string {
 		return "TRUSTED_PROXIES"
 	case "Origins":
 		return "CORS_ORIGINS"
+	case "RateLimits":
+		return "RATE_LIMITS"
 	default:
 		return field
 	}
@@ -195,6 +209,12 @@ func hint(name string) string {
 			names = append(names, fmt.Sprintf("%s=%d", queue.Name, queue.Slots))
 		}
 		return "it is worker slots by queue, 1 to 10000 each: " + strings.Join(names, ",")
+	case "RATE_LIMITS":
+		rates := make([]string, 0, len(ratelimit.Policies()))
+		for _, policy := range ratelimit.Policies() {
+			rates = append(rates, fmt.Sprintf("%s=%s", policy.Class, policy.Default))
+		}
+		return "it is rates by class, for s, m, h or d, or off: " + strings.Join(rates, ",")
 	default:
 		return "see the README's table of variables"
 	}
@@ -203,13 +223,14 @@ func hint(name string) string {
 func check(config any) error {
 	switch c := config.(type) {
 	case *Intake:
-		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr), tokens(c.JWT), certificate(c.TLS))
+		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
+			tokens(c.JWT), certificate(c.TLS), redis(c.RedisURL))
 	case *Worker:
 		return errors.Join(logFormat(c.Format), address("METRICS_ADDR", c.MetricsAddr),
 			base("STRIPE_API_BASE", c.APIBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom))
 	case *Dev:
 		return errors.Join(logFormat(c.LogFormat), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
-			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom), tokens(c.JWT))
+			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom), tokens(c.JWT), redis(c.RedisURL))
 	default:
 		return nil
 	}
@@ -236,6 +257,16 @@ func base(name, value string) error {
 	parsed, err := url.Parse(value)
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
 		return fmt.Errorf("%s is wrong: it is an http or https URL such as https://api.stripe.com", name)
+	}
+	return nil
+}
+
+func redis(value telemetry.Secret) error {
+	if value == "" {
+		return nil
+	}
+	if err := ratelimit.CheckURL(value.Reveal()); err != nil {
+		return fmt.Errorf("REDIS_URL is wrong: %w", err)
 	}
 	return nil
 }

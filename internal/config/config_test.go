@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/internal/config"
+	"millrace/internal/ratelimit"
 )
 
 func worker(extra ...string) []string {
@@ -51,6 +52,33 @@ func TestLoadNamesTheVariableAndNotItsValue(t *testing.T) {
 	for _, value := range []string{"payments=0", "payments=10001", "payments", "nonsense=1", "payments=1,,"} {
 		_, err := config.Load[config.Worker](worker("QUEUES=" + value))
 		require.ErrorContains(t, err, "QUEUES", value)
+	}
+}
+
+func TestLimitsAreReadForIntakeAndDev(t *testing.T) {
+	t.Parallel()
+	database, limits, redis := "DATABASE_URL=postgres://h/db", "RATE_LIMITS=bookings=5/s", "REDIS_URL=rediss://u:hunter2"+"@h:6380/0"
+	intake, err := config.Load[config.Intake]([]string{database, limits, redis})
+	require.NoError(t, err)
+	dev, err := config.Load[config.Dev]([]string{limits, redis})
+	require.NoError(t, err)
+	for _, got := range []config.Limits{intake.Limits, dev.Limits} {
+		require.Equal(t, ratelimit.Limits{ratelimit.Bookings: {Quota: 5, Period: ratelimit.Second}}, got.RateLimits)
+		require.Equal(t, "rediss://u:hunter2@h:6380/0", got.RedisURL.Reveal())
+		require.NotContains(t, fmt.Sprintf("%v %+v", got, got), "hunter2")
+	}
+	for variable, values := range map[string][]string{
+		"RATE_LIMITS": {"hunter2", "hunter2=5/s", "bookings=hunter2", "bookings=0/s", "off,bookings=5/s"},
+		"REDIS_URL":   {"hunter2", "http://u:hunter2@h", "redis://u:hunter2@h:port"},
+	} {
+		for _, value := range values {
+			_, err := config.Load[config.Intake]([]string{database, variable + "=" + value})
+			require.ErrorContains(t, err, variable+" is wrong", value)
+			require.NotContains(t, err.Error(), "hunter2")
+			require.NotContains(t, err.Error(), "\n")
+			_, err = config.Load[config.Dev]([]string{variable + "=" + value})
+			require.ErrorContains(t, err, variable, value)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func bookings(t *testing.T, dir string) {
 	address := freePort(t)
 	secret, err := mails.SetWebhook("http://"+address+"/webhooks/resend", "")
 	require.NoError(t, err)
-	launch(t, dir, "intake", "DATABASE_URL="+db.URL, "LISTEN_ADDR="+address, "METRICS_ADDR=127.0.0.1:0", "RESEND_WEBHOOK_SECRET="+secret)
+	launch(t, dir, "intake", "DATABASE_URL="+db.URL, "LISTEN_ADDR="+address, "METRICS_ADDR=127.0.0.1:0", "RESEND_WEBHOOK_SECRET="+secret, "RATE_LIMITS=off")
 	launch(t, dir, "worker", append(mailSettings(provider.URL), "DATABASE_URL="+db.URL, "METRICS_ADDR=127.0.0.1:0", "STRIPE_SECRET_KEY=sk_test_x")...)
 	require.Eventually(t, func() bool { return get(t, "http://"+address+"/readyz") == http.StatusOK }, 30*time.Second, 10*time.Millisecond)
 	app, err := client.New("http://"+address, key.Reveal(), client.Options{})

@@ -1,6 +1,7 @@
 // Package intakeserver is the intake program: the HTTP API over one writer.
 //
 //	request ──► api ──► intake.Writer ──► Postgres (ledger, domain rows, jobs)
+//	             └────► ratelimit.Limiter ──► Redis, if there is one
 //	Stripe  ──► api ──► stripehook (is it Stripe's?) ──► intake.Writer
 //	scrape  ──► metrics listener
 package intakeserver
@@ -21,6 +22,7 @@ import (
 	"millrace/internal/jwtauth"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
+	"millrace/internal/ratelimit"
 	"millrace/internal/resendhook"
 	"millrace/internal/stripehook"
 	"millrace/internal/telemetry"
@@ -38,6 +40,10 @@ type Options struct {
 	Access config.Access
 	// TLS names the certificate's files; without them plain HTTP is served.
 	TLS config.TLS
+	// RateLimits are the rates that differ from the defaults.
+	RateLimits ratelimit.Limits
+	// RedisURL is where processes count together; without it each counts for itself.
+	RedisURL telemetry.Secret
 	// Listener takes the API's connections. Run closes it.
 	Listener net.Listener
 	Logger   *slog.Logger
@@ -63,8 +69,15 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
+	limiter, err := ratelimit.New(ratelimit.Options{
+		Limits: opts.RateLimits, Redis: opts.RedisURL.Reveal(), Logger: opts.Logger, Metrics: opts.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = limiter.Close() }()
 	options := api.Options{
-		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer,
+		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Limiter: limiter,
 		TrustedProxies: opts.Access.TrustedProxies, Origins: opts.Access.Origins,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
 	}
