@@ -12,7 +12,6 @@ import (
 
 	"millrace/internal/apikey"
 	"millrace/internal/fault"
-	"millrace/internal/postgres"
 )
 
 const (
@@ -102,6 +101,7 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		key, err := s.keys.Verify(ctx.Context(), presented)
 		if err == nil && !key.Has(scope) {
 			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
+			s.recordRefusal(actAs(ctx.Context(), "key:"+key.ID), key.Tenant, ctx.Operation(), scope)
 		}
 		if err != nil {
 			s.abort(humagin.Unwrap(ctx), fault.From(err))
@@ -109,8 +109,7 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		}
 		c := humagin.Unwrap(ctx)
 		c.Set(tenantKey, key.Tenant)
-		actor := postgres.Actor{Name: "key:" + key.ID, Source: c.ClientIP(), RequestID: requestID(ctx.Context())}
-		ctx = huma.WithContext(ctx, postgres.WithActor(ctx.Context(), actor))
+		ctx = huma.WithContext(ctx, actAs(ctx.Context(), "key:"+key.ID))
 		next(huma.WithValue(ctx, principalKey{}, key))
 	}
 }

@@ -42,6 +42,8 @@ type requestKey struct{}
 // requestState is what the layers of one request share.
 type requestState struct {
 	id string
+	// client is the address that the request came from.
+	client string
 	// waited is how long the client had us wait for an outcome.
 	waited time.Duration
 }
@@ -67,7 +69,7 @@ func (s *Server) identify(c *gin.Context) {
 		}
 	}
 	c.Header("X-Request-Id", id)
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, &requestState{id: id}))
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, &requestState{id: id, client: c.ClientIP()}))
 	c.Next()
 }
 
