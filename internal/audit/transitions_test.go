@@ -252,20 +252,32 @@ func TestChangesMadeInSQLAreEntries(t *testing.T) {
 	require.Equal(t, []string{"river_job: deleted job 1: done before.state=completed, kind=k"}, lines(b.pending("alice")))
 }
 
-// A submission has the actor of its own, whoever shares its transaction.
+// A submission has the actor of its own, whoever shares its transaction; be the
+// trigger one for all rows, or, as YugabyteDB has it, one for each.
 func TestASubmissionHasItsOwnActor(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	require.NoError(t, b.run(b.as("key:other"), postgres.Intake, `
-		INSERT INTO submissions (tenant_id, job_id, route, request_hash, kind, queue, priority, max_attempts, created_at, scheduled_at, actor, source, request_id) VALUES
-			('alice', 1, 'r', '', 'k', 'q', 1, 1, now(), now(), 'key:a', '192.0.2.1', 'req-a'),
-			('alice', 2, 'r', '', 'k', 'q', 1, 1, now(), now(), 'key:b', NULL, NULL),
-			('alice', 3, 'r', '', 'k', 'q', 1, 1, now(), now(), NULL, NULL, NULL)`))
-	var got []string
-	for _, e := range b.pending("alice") {
-		got = append(got, e.Actor+" "+e.Source+" "+e.RequestID)
+	for _, level := range []string{"", `
+		DROP TRIGGER audit_insert ON submissions;
+		CREATE TRIGGER audit_insert AFTER INSERT ON submissions FOR EACH ROW EXECUTE FUNCTION millrace_audit_submissions();
+		DELETE FROM submissions; DELETE FROM audit_pending`} {
+		b.exec(level)
+		require.NoError(t, b.run(b.as("key:other"), postgres.Intake, `
+			INSERT INTO submissions (tenant_id, job_id, route, request_hash, kind, queue, priority, max_attempts, resource_id, created_at, scheduled_at, actor, source, request_id) VALUES
+				('alice', 1, 'r', '', 'k', 'q', 1, 1, '`+one+`', now(), now(), 'key:a', '192.0.2.1', 'req-a'),
+				('alice', 2, 'r', '', 'k', 'q', 1, 1, NULL, now(), now(), 'key:b', NULL, NULL),
+				('alice', 3, 'r', '', 'k', 'q', 1, 1, NULL, now(), now(), NULL, NULL, NULL)`))
+		entries := b.pending("alice")
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Actor+" "+e.Source+" "+e.RequestID)
+		}
+		require.Equal(t, []string{"key:a 192.0.2.1 req-a", "key:b  req-1", "key:other 192.0.2.7 req-1"}, got)
+		require.Equal(t, []string{
+			"submissions: submitted job 1: accepted kind=k, resource=" + one + ", route=r",
+			"submissions: submitted job 2: accepted kind=k, route=r", "submissions: submitted job 3: accepted kind=k, route=r",
+		}, lines(entries))
 	}
-	require.Equal(t, []string{"key:a 192.0.2.1 req-a", "key:b  req-1", "key:other 192.0.2.7 req-1"}, got)
 }
 
 // What is rolled back did not happen.
