@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -188,4 +189,15 @@ func TestRetentionIsSetByTheOwnerAndAudited(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Equal(t, "operator:ada", got[0].Actor)
 	require.Equal(t, audit.Details{"before.keep_years": "6", "after.keep_years": "7"}, got[0].Details)
+}
+
+// A null would be hashed as the empty text is, so that one could stand for the other.
+func TestDetailsAreTextsAlone(t *testing.T) {
+	t.Parallel()
+	var details audit.Details
+	require.NoError(t, json.Unmarshal([]byte(`{"a":"","b":"x"}`), &details))
+	require.Equal(t, audit.Details{"a": "", "b": "x"}, details)
+	for _, wrong := range []string{`{"a":null}`, `{"a":1}`, `{"a":{}}`, `[]`, `null`, `"a"`} {
+		require.Error(t, json.Unmarshal([]byte(wrong), &details), wrong)
+	}
 }

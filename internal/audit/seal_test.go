@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -65,10 +66,15 @@ func TestASecondSealerGivesWay(t *testing.T) {
 	b.write("alice", 2)
 	tx, err := b.login.Begin(t.Context())
 	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	var first int64
 	require.NoError(t, tx.QueryRow(t.Context(), "SELECT millrace_seal_audit(1)").Scan(&first))
 	require.EqualValues(t, 1, first)
-	require.Zero(t, b.seal())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	second, err := audit.Seal(ctx, b.worker, 1)
+	require.NoError(t, err, "it does not wait")
+	require.Zero(t, second)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.EqualValues(t, 1, b.seal())
 	require.True(t, b.verify(audit.VerifyOptions{}).Holds())
