@@ -12,7 +12,6 @@ import (
 
 	"millrace/internal/apikey"
 	"millrace/internal/fault"
-	"millrace/internal/postgres"
 )
 
 const (
@@ -102,14 +101,14 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		key, err := s.verify(ctx.Context(), ctx.Header("Authorization"))
 		if err == nil && !key.Has(scope) {
 			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
+			s.recordRefusal(actAs(ctx.Context(), key.Actor()), key.Tenant, ctx.Operation(), scope)
 		}
 		if err != nil {
 			s.abort(c, s.refusal(ctx.Context(), c.ClientIP(), fault.From(err)))
 			return
 		}
 		c.Set(tenantKey, key.Tenant)
-		actor := postgres.Actor{Name: key.Actor(), Source: c.ClientIP(), RequestID: requestID(ctx.Context())}
-		ctx = huma.WithContext(ctx, postgres.WithActor(ctx.Context(), actor))
+		ctx = huma.WithContext(ctx, actAs(ctx.Context(), key.Actor()))
 		next(huma.WithValue(ctx, principalKey{}, key))
 	}
 }

@@ -45,6 +45,8 @@ type requestKey struct{}
 // requestState is what the layers of one request share.
 type requestState struct {
 	id string
+	// client is the address that the request came from.
+	client string
 	// waited is how long the client had us wait for an outcome.
 	waited time.Duration
 	// header is that of the answer.
@@ -74,7 +76,8 @@ func (s *Server) identify(c *gin.Context) {
 		}
 	}
 	c.Header("X-Request-Id", id)
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, &requestState{id: id, header: c.Writer.Header()}))
+	state := &requestState{id: id, client: c.ClientIP(), header: c.Writer.Header()}
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, state))
 	c.Next()
 }
 

@@ -1,6 +1,10 @@
 package api
 
-import "millrace/internal/fault"
+import (
+	"context"
+
+	"millrace/internal/fault"
+)
 
 // provider is who sends events to a callback.
 type provider struct {
@@ -24,8 +28,11 @@ const (
 )
 
 // event is the way of every delivery: it is verified, taken in, and counted by its
-// outcome. Without a verifier (configured is false) all are refused.
-func (s *Server) event(from provider, configured bool, body []byte, verify func() error, take func() (outcome string, err error)) (*eventOutput, error) {
+// outcome. Without a verifier (configured is false) all are refused. The provider is
+// the actor of what take changes.
+func (s *Server) event(
+	ctx context.Context, from provider, configured bool, body []byte, verify func() error, take func(ctx context.Context) (outcome string, err error),
+) (*eventOutput, error) {
 	count := s.metrics.events.MustCurryWith(map[string]string{"provider": from.label})
 	if !configured {
 		count.WithLabelValues(eventRefused).Inc()
@@ -38,7 +45,7 @@ func (s *Server) event(from provider, configured bool, body []byte, verify func(
 		count.WithLabelValues(eventRefused).Inc()
 		return nil, err
 	}
-	outcome, err := take()
+	outcome, err := take(actAs(ctx, "webhook:"+from.label))
 	if err != nil {
 		return nil, err
 	}

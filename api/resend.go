@@ -28,12 +28,12 @@ const tooEarly = 30 * time.Second
 // An address whose mails come back gets no more of the tenant's.
 func (s *Server) resendEvent(ctx context.Context, in *resendEventInput) (*eventOutput, error) {
 	var event booking.MailEvent
-	return s.event(provider{"resend", "Resend", "RESEND_WEBHOOK_SECRET"}, s.opts.ResendEvents != nil, in.RawBody, func() (err error) {
+	return s.event(ctx, provider{"resend", "Resend", "RESEND_WEBHOOK_SECRET"}, s.opts.ResendEvents != nil, in.RawBody, func() (err error) {
 		event, err = s.opts.ResendEvents.Verify(in.RawBody, http.Header{
 			"Svix-Id": {in.ID}, "Svix-Timestamp": {in.Timestamp}, "Svix-Signature": {in.Signature},
 		})
 		return err
-	}, func() (string, error) { return s.takeResendEvent(ctx, event) })
+	}, func(ctx context.Context) (string, error) { return s.takeResendEvent(ctx, event) })
 }
 
 func (s *Server) takeResendEvent(ctx context.Context, event booking.MailEvent) (outcome string, err error) {

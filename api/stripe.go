@@ -22,10 +22,10 @@ type stripeEventInput struct {
 // means that the look is as durable as any job.
 func (s *Server) stripeEvent(ctx context.Context, in *stripeEventInput) (*eventOutput, error) {
 	var event payment.Event
-	return s.event(provider{"stripe", "Stripe", "STRIPE_WEBHOOK_SECRET"}, s.opts.StripeEvents != nil, in.RawBody, func() (err error) {
+	return s.event(ctx, provider{"stripe", "Stripe", "STRIPE_WEBHOOK_SECRET"}, s.opts.StripeEvents != nil, in.RawBody, func() (err error) {
 		event, err = s.opts.StripeEvents.Verify(in.RawBody, in.Signature)
 		return err
-	}, func() (string, error) { return s.takeStripeEvent(ctx, event) })
+	}, func(ctx context.Context) (string, error) { return s.takeStripeEvent(ctx, event) })
 }
 
 func (s *Server) takeStripeEvent(ctx context.Context, event payment.Event) (outcome string, err error) {

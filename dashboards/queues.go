@@ -47,6 +47,7 @@ func queues() dashboard {
 			{"Providers (all queues)", providerPanels()},
 			{"Conversations (all queues)", conversationPanels()},
 			{"Metrics (all queues)", metricPanels()},
+			{"Audit log (all queues)", auditPanels()},
 			{"Intake (all queues)", intakePanels()},
 			{"Database connections (all queues)", poolPanels()},
 		},
@@ -361,6 +362,25 @@ func metricPanels() []panel {
 				"If there are nearly as many as points, somebody sends points far apart in time, or a series for each: see GET /v1/metrics/names.",
 			view: lines, unit: perSecond, width: 8, height: 8,
 			queries: []query{{"written", `sum(rate(millrace_rollup_buckets_total[$__rate_interval]))`}},
+		},
+	}
+}
+
+func auditPanels() []panel {
+	return []panel{
+		{
+			title: "Entries",
+			description: "Entries of the audit log a second that were sealed into the chains of their tenants: about one a submission, and one a change of state after it. " +
+				"If it falls to nothing while jobs flow, look at the age beside.",
+			view: lines, unit: perSecond, width: 12, height: 8,
+			queries: []query{{"sealed", `sum(rate(millrace_audit_sealed_total[$__rate_interval]))`}},
+		},
+		{
+			title: "Oldest unsealed entry",
+			description: "How long the entry that has waited longest has been waiting to be sealed; 0 when none waits. Up to some five seconds are normal. Until it is sealed, who owns the database could change it unseen. " +
+				"If it climbs by a second a second, nothing is sealed: see whether the queue audit is worked and not paused, and what its jobs fail with.",
+			view: lines, unit: seconds, width: 12, height: 8,
+			queries: []query{{"oldest", `max(millrace_audit_pending_age_seconds)`}},
 		},
 	}
 }

@@ -19,6 +19,8 @@ type Handlers interface {
 	MetricRollup(ctx context.Context, job *river.Job[MetricRollupArgs]) (result any, err error)
 	MetricRollupScheduling(ctx context.Context, job *river.Job[MetricRollupSchedulingArgs]) (result any, err error)
 	MetricRetention(ctx context.Context, job *river.Job[MetricRetentionArgs]) (result any, err error)
+	AuditSealing(ctx context.Context, job *river.Job[AuditSealingArgs]) (result any, err error)
+	AuditRetention(ctx context.Context, job *river.Job[AuditRetentionArgs]) (result any, err error)
 }
 
 // Catalog is the list of every kind of job. Routes, worker registration, metric
@@ -35,5 +37,7 @@ func Catalog() []*Kind {
 		metricRollup(Handlers.MetricRollup),
 		metricRollupScheduling(Handlers.MetricRollupScheduling),
 		metricRetention(Handlers.MetricRetention),
+		auditSealing(Handlers.AuditSealing),
+		auditRetention(Handlers.AuditRetention),
 	}
 }

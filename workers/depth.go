@@ -36,6 +36,7 @@ type depth struct {
 	oldest    *prometheus.Desc
 	paused    *prometheus.Desc
 	watermark *prometheus.Desc
+	unsealed  *prometheus.Desc
 }
 
 // depths is what was seen at one look.
@@ -43,6 +44,8 @@ type depths struct {
 	queues []queueDepth
 	// unfolded is how long the oldest metric points have been waiting to be folded.
 	unfolded time.Duration
+	// unsealed is how long the oldest entry of the audit log has been waiting to be sealed.
+	unsealed time.Duration
 }
 
 type queueDepth struct {
@@ -63,6 +66,8 @@ func newDepth(pool *pgxpool.Pool, client string, logger *slog.Logger, registry p
 			"1 when the queue is paused. Exported by the leader only.", []string{"queue"}, nil),
 		watermark: prometheus.NewDesc("millrace_rollup_watermark_age_seconds",
 			"How long the metric points that have waited longest have been waiting to be folded; 0 when none wait. Exported by the leader only.", nil, nil),
+		unsealed: prometheus.NewDesc("millrace_audit_pending_age_seconds",
+			"How long the entry of the audit log that has waited longest has been waiting to be sealed; 0 when none waits. Exported by the leader only.", nil, nil),
 	}
 	if err := registry.Register(d); err != nil {
 		return nil, fmt.Errorf("workers: metrics: %w", err)
@@ -76,6 +81,7 @@ func (d *depth) Describe(descs chan<- *prometheus.Desc) {
 	descs <- d.oldest
 	descs <- d.paused
 	descs <- d.watermark
+	descs <- d.unsealed
 }
 
 // Collect implements prometheus.Collector.
@@ -85,6 +91,7 @@ func (d *depth) Collect(metrics chan<- prometheus.Metric) {
 		return
 	}
 	metrics <- prometheus.MustNewConstMetric(d.watermark, prometheus.GaugeValue, seen.unfolded.Seconds())
+	metrics <- prometheus.MustNewConstMetric(d.unsealed, prometheus.GaugeValue, seen.unsealed.Seconds())
 	for _, q := range seen.queues {
 		for state, n := range q.states {
 			metrics <- prometheus.MustNewConstMetric(d.jobs, prometheus.GaugeValue, float64(n), q.queue, state)
@@ -183,12 +190,16 @@ func (d *depth) look(ctx context.Context) (*depths, error) {
 			seen.queues = append(seen.queues, *q)
 		}
 	}
-	var unfolded float64
+	var unfolded, unsealed float64
 	// One index entry a tenant that has any.
 	err = d.pool.QueryRow(ctx, "SELECT coalesce(extract(epoch FROM now() - min(since)), 0)::float8 FROM millrace_metric_backlog()").Scan(&unfolded)
 	if err != nil {
 		return nil, fmt.Errorf("workers: watermark: %w", err)
 	}
-	seen.unfolded = time.Duration(max(0, unfolded) * float64(time.Second))
+	err = d.pool.QueryRow(ctx, "SELECT coalesce(extract(epoch FROM now() - millrace_audit_backlog()), 0)::float8").Scan(&unsealed)
+	if err != nil {
+		return nil, fmt.Errorf("workers: audit backlog: %w", err)
+	}
+	seen.unfolded, seen.unsealed = time.Duration(max(0, unfolded)*float64(time.Second)), time.Duration(max(0, unsealed)*float64(time.Second))
 	return seen, nil
 }

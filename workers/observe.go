@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"millrace/internal/fault"
+	"millrace/internal/postgres"
 	"millrace/jobs"
 )
 
@@ -22,7 +24,9 @@ import (
 type observer struct {
 	river.MiddlewareDefaults
 
-	logger   *slog.Logger
+	logger *slog.Logger
+	// host is where the attempts run, for the audit log.
+	host     string
 	attempts *prometheus.CounterVec
 	finished *prometheus.CounterVec
 	run      *prometheus.HistogramVec
@@ -32,8 +36,10 @@ type observer struct {
 
 func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer, error) {
 	labels := []string{"kind", "queue"}
+	host, _ := os.Hostname() // without it, the kind and the request say enough
 	o := &observer{
 		logger: logger,
+		host:   host,
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_job_attempts_total",
 			Help: "Attempts that ended, by outcome: completed, cancelled, discarded, retried, snoozed, continued, interrupted.",
@@ -103,7 +109,7 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	busy.Inc()
 	defer busy.Dec()
 
-	err := recovered(ctx, work)
+	err := recovered(o.act(ctx, job), work)
 
 	took := time.Since(started)
 	o.run.WithLabelValues(job.Kind, job.Queue).Observe(took.Seconds())
@@ -120,6 +126,15 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	}
 	o.log(ctx, job, outcome, took, err)
 	return err
+}
+
+// act makes the job the actor of what its attempt changes.
+func (o *observer) act(ctx context.Context, job *rivertype.JobRow) context.Context {
+	actor := postgres.Actor{Name: "job:" + job.Kind, Source: o.host}
+	if metadata, err := jobs.MetadataOf(job); err == nil {
+		actor.RequestID = metadata.RequestID
+	}
+	return postgres.WithActor(ctx, actor)
 }
 
 // runnable is since when the job could run. One that a deadline orders has an

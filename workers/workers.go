@@ -72,6 +72,7 @@ type Set struct {
 	model          conversation.Model
 	scores         *scoreMetrics
 	rollups        *rollupMetrics
+	sealed         prometheus.Counter
 	abandonedAfter time.Duration
 }
 
@@ -119,6 +120,10 @@ func New(opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	sealed, err := newSealedCounter(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
 	db := postgres.NewTenancy(opts.Pool, postgres.Worker)
 	set := &Set{
 		db:             db,
@@ -130,6 +135,7 @@ func New(opts Options) (*Runner, error) {
 		model:          opts.Model,
 		scores:         scores,
 		rollups:        rollups,
+		sealed:         sealed,
 		abandonedAfter: opts.AbandonedAfter,
 	}
 	longest := jobs.LongestTimeout()

@@ -92,7 +92,7 @@ func (e *devEnv) ensureKeys(ctx context.Context, pool *pgxpool.Pool) error {
 		if _, err := verifier.Verify(ctx, wanted.key.Reveal()); err == nil {
 			continue
 		}
-		_, fresh, err := apikey.Create(ctx, owner, apikey.Request{Tenant: wanted.tenant, Name: wanted.name, Scopes: wanted.scopes}, time.Now())
+		_, fresh, err := apikey.Create(asOperator(ctx), owner, apikey.Request{Tenant: wanted.tenant, Name: wanted.name, Scopes: wanted.scopes}, time.Now())
 		if err != nil {
 			return err
 		}

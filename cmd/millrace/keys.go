@@ -205,7 +205,7 @@ func withOwner(ctx context.Context, environ []string, application, shows string,
 		return fmt.Errorf("%w (it is from %s)", err, found.source)
 	}
 	defer pool.Close()
-	err = work(ctx, postgres.NewTenancy(pool, postgres.Owner))
+	err = work(asOperator(ctx), postgres.NewTenancy(pool, postgres.Owner))
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("interrupted; `%s` shows what was done", shows)
 	}

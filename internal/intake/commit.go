@@ -106,6 +106,7 @@ func (w *Writer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*
 		priorities, attempts        = make([]int16, n), make([]int16, n)
 		resources                   = make([]uuid.UUID, n)
 		created, scheduled          = make([]time.Time, n), make([]time.Time, n)
+		actors, sources, requestIDs = make([]string, n), make([]string, n), make([]string, n)
 		requests                    = make(map[int64]*request, n)
 		added                       = make([]*request, 0, n)
 	)
@@ -114,6 +115,7 @@ func (w *Writer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*
 		kinds[i], queues[i], resources[i] = r.Kind.Name, r.Kind.Queue, r.Accepted.ResourceID
 		priorities[i], attempts[i] = int16(r.Priority), int16(r.Kind.Policy.MaxAttempts) //nolint:gosec // 1 to 4, and a constant
 		created[i], scheduled[i] = r.createdAt, r.scheduledAt()
+		actors[i], sources[i], requestIDs[i] = r.actor.Name, r.actor.Source, r.RequestID
 		requests[r.jobID] = r
 	}
 	var inserted []int64
@@ -123,15 +125,18 @@ func (w *Writer) enroll(ctx context.Context, tx pgx.Tx, tenant string, group []*
 		return err
 	}, `
 		INSERT INTO submissions (tenant_id, job_id, route, idempotency_key, request_hash, kind, queue, priority, max_attempts,
-			resource_id, created_at, scheduled_at)
+			resource_id, created_at, scheduled_at, actor, source, request_id)
 		SELECT $1, job_id, route, nullif(key, ''), hash, kind, queue, priority, max_attempts,
-			nullif(resource_id, '00000000-0000-0000-0000-000000000000'), created_at, scheduled_at
+			nullif(resource_id, '00000000-0000-0000-0000-000000000000'), created_at, scheduled_at,
+			nullif(actor, ''), nullif(source, ''), nullif(request_id, '')
 		FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::smallint[], $9::smallint[],
-				$10::uuid[], $11::timestamptz[], $12::timestamptz[])
-			AS row (job_id, route, key, hash, kind, queue, priority, max_attempts, resource_id, created_at, scheduled_at)
+				$10::uuid[], $11::timestamptz[], $12::timestamptz[],
+				$13::text[], $14::text[], $15::text[])
+			AS row (job_id, route, key, hash, kind, queue, priority, max_attempts, resource_id, created_at, scheduled_at, actor, source, request_id)
 		ON CONFLICT (tenant_id, route, idempotency_key) DO NOTHING
 		RETURNING job_id`,
-		tenant, ids, routes, keys, hashes, kinds, queues, priorities, attempts, resources, created, scheduled)
+		tenant, ids, routes, keys, hashes, kinds, queues, priorities, attempts, resources, created, scheduled,
+		actors, sources, requestIDs)
 	if err != nil {
 		return nil, fmt.Errorf("intake: ledger: %w", err)
 	}

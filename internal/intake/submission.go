@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"millrace/internal/fault"
+	"millrace/internal/postgres"
 	"millrace/jobs"
 )
 
@@ -52,6 +53,8 @@ func mismatch() *fault.Fault {
 type request struct {
 	Submission
 
+	// actor is who submits: the transaction has no single one.
+	actor     postgres.Actor
 	jobID     int64
 	createdAt time.Time
 	// reply receives exactly one outcome; it has room for it, so that the writer

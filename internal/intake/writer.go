@@ -108,9 +108,10 @@ func NewWriter(opts Options) (*Writer, error) {
 // the commit. The fault is IDEMPOTENCY_MISMATCH when the key was used for
 // another request, UNAVAILABLE when the database cannot be reached or too many
 // wait, DB_ERROR when the database refused this submission. After UNAVAILABLE
-// it may have been committed all the same: the same key finds out.
+// it may have been committed all the same: the same key finds out. Who submits is
+// the actor of ctx.
 func (w *Writer) Submit(ctx context.Context, submission Submission) (Receipt, error) {
-	r := &request{Submission: submission, reply: make(chan outcome, 1), gone: ctx.Done()}
+	r := &request{Submission: submission, actor: postgres.ActorOf(ctx), reply: make(chan outcome, 1), gone: ctx.Done()}
 	select {
 	case w.queue <- r:
 	case <-w.done:

@@ -18,13 +18,25 @@ type Actor struct {
 
 type actorKey struct{}
 
+// actorValue is an actor with its text for the setting, which is made once.
+type actorValue struct {
+	actor Actor
+	text  string
+}
+
 // WithActor returns a context whose transactions say who acts in them.
 func WithActor(ctx context.Context, actor Actor) context.Context {
 	text, _ := json.Marshal(actor) // three strings
-	return context.WithValue(ctx, actorKey{}, string(text))
+	return context.WithValue(ctx, actorKey{}, actorValue{actor, string(text)})
 }
 
-func actorOf(ctx context.Context) string {
-	text, _ := ctx.Value(actorKey{}).(string)
-	return text
+// ActorOf returns who acts in the context's transactions; nobody when nothing was said.
+func ActorOf(ctx context.Context) Actor {
+	value, _ := ctx.Value(actorKey{}).(actorValue)
+	return value.actor
+}
+
+func actorText(ctx context.Context) string {
+	value, _ := ctx.Value(actorKey{}).(actorValue)
+	return value.text
 }

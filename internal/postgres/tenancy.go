@@ -29,10 +29,21 @@ func NewTenancy(pool *pgxpool.Pool, role Role) *Tenancy {
 // returns nil. An empty tenant sees no tenant's rows.
 func (t *Tenancy) Tx(ctx context.Context, tenant string, work func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, scope, string(t.role), tenant, actorOf(ctx)); err != nil {
+		if _, err := tx.Exec(ctx, scope, string(t.role), tenant, actorText(ctx)); err != nil {
 			return fmt.Errorf("postgres: enter tenant: %w", err)
 		}
 		return work(tx)
+	})
+}
+
+// Snapshot runs reads in one transaction of the tenant in which all see the
+// database as it was at the first.
+func (t *Tenancy) Snapshot(ctx context.Context, tenant string, read func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, t.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, scope, string(t.role), tenant, actorText(ctx)); err != nil {
+			return fmt.Errorf("postgres: enter tenant: %w", err)
+		}
+		return read(tx)
 	})
 }
 
@@ -55,7 +66,7 @@ type batcher interface {
 
 func (t *Tenancy) query(ctx context.Context, db batcher, tenant string, scan func(pgx.Rows) error, sql string, args ...any) error {
 	var batch pgx.Batch
-	batch.Queue(scope, string(t.role), tenant, actorOf(ctx))
+	batch.Queue(scope, string(t.role), tenant, actorText(ctx))
 	batch.Queue(sql, args...)
 	results := db.SendBatch(ctx, &batch)
 	defer func() { _ = results.Close() }()

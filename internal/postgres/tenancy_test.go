@@ -72,6 +72,8 @@ func seed(t *testing.T, pool *pgxpool.Pool, tenant string, job int64) {
 		`INSERT INTO metric_buckets_1d (tenant_id, series_id, at, count, sum, min, max, first, last, first_at, last_at, state)
 			VALUES ($1, 1, now(), 1, 1, 1, 1, 1, 1, now(), now(), '')`,
 		`INSERT INTO river_job (id, kind, args, max_attempts, metadata) VALUES (` + fmt.Sprint(job) + `, 'payment_capture', '{}', 1, jsonb_build_object('tenant_id', $1::text))`,
+		`INSERT INTO audit_anchors (tenant_id, seq, hash, sealed_until) VALUES ($1, 1, sha256(''), now())`,
+		`SELECT millrace_seal_audit(1000), $1::text`, // what the triggers of the tables above wrote
 	} {
 		_, err := pool.Exec(t.Context(), sql, tenant)
 		require.NoError(t, err, sql)
@@ -108,6 +110,8 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 	login := db.Pool(t, postgres.Login)
 	seed(t, login, "alice", 1001)
 	seed(t, login, "mallory", 1002)
+	_, err := login.Exec(t.Context(), "UPDATE tenants SET phi = 'strict'") // an entry of each that waits to be sealed
+	require.NoError(t, err)
 	tenancy := db.Tenancy(t, postgres.Intake)
 
 	as := func(tenant, sql string, args ...any) (affected int64, err error) {
@@ -127,6 +131,12 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 	for _, table := range tenantTables(t, login) {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
+			count := func() (n int) {
+				require.NoError(t, login.QueryRow(t.Context(), "SELECT count(*) FROM "+table+" WHERE "+owner(table)+" = 'alice'").Scan(&n))
+				return n
+			}
+			before := count()
+			require.Positive(t, before)
 			for _, tenant := range []string{"mallory", "", "ALICE", "alice'--"} {
 				n, err := as(tenant, "SELECT 1 FROM "+table+" WHERE "+owner(table)+" = 'alice'")
 				require.True(t, err != nil || n == 0, "reads as %q", tenant)
@@ -135,9 +145,7 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 				n, err = as(tenant, "DELETE FROM "+table+" WHERE "+owner(table)+" = 'alice'")
 				require.True(t, err != nil || n == 0, "deletes as %q", tenant)
 			}
-			var left int
-			require.NoError(t, login.QueryRow(t.Context(), "SELECT count(*) FROM "+table+" WHERE "+owner(table)+" = 'alice'").Scan(&left))
-			require.Equal(t, 1, left)
+			require.Equal(t, before, count())
 		})
 	}
 
@@ -238,4 +246,47 @@ func TestFaultTellsUnreachableFromRefused(t *testing.T) {
 		require.Equal(t, want, fault.From(postgres.Fault(&pgconn.PgError{Code: code})).Code, code)
 	}
 	require.NoError(t, postgres.Fault(nil))
+}
+
+func TestWhoActsIsSaidInEachTransaction(t *testing.T) {
+	t.Parallel()
+	tenancy := dbtest.New(t).Tenancy(t, postgres.Intake)
+	require.Zero(t, postgres.ActorOf(t.Context()))
+	actor := postgres.Actor{Name: "key:k", Source: "192.0.2.7", RequestID: "r"}
+	ctx := postgres.WithActor(t.Context(), actor)
+	require.Equal(t, actor, postgres.ActorOf(ctx))
+	const ask = "SELECT current_setting('millrace.actor')"
+	said := func(rows pgx.Rows) error {
+		text, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+		require.JSONEq(t, `{"name":"key:k","source":"192.0.2.7","request_id":"r"}`, text)
+		return err
+	}
+	require.NoError(t, tenancy.Query(ctx, "alice", said, ask))
+	for _, run := range []func(context.Context, string, func(pgx.Tx) error) error{tenancy.Tx, tenancy.Snapshot} {
+		require.NoError(t, run(ctx, "alice", func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, ask)
+			require.NoError(t, err)
+			return said(rows)
+		}))
+	}
+}
+
+func TestASnapshotSeesOneMoment(t *testing.T) {
+	t.Parallel()
+	db := dbtest.New(t)
+	login := db.Pool(t, postgres.Login)
+	require.NoError(t, db.Tenancy(t, postgres.Intake).Snapshot(t.Context(), "alice", func(tx pgx.Tx) error {
+		count := func() (n int) {
+			require.NoError(t, tx.QueryRow(t.Context(), "SELECT count(*) FROM payments").Scan(&n))
+			return n
+		}
+		require.Zero(t, count())
+		seed(t, login, "alice", 1001)
+		require.Zero(t, count(), "what was committed since is not seen")
+		return nil
+	}))
+	require.Error(t, db.Tenancy(t, postgres.Intake).Snapshot(t.Context(), "alice", func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), "UPDATE payments SET status = 'failed'")
+		return err
+	}), "it only reads")
 }
