@@ -98,7 +98,10 @@ func open[I, O any](s *Server, api huma.API, op huma.Operation, endpoint func(co
 
 func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		presented, _ := strings.CutPrefix(ctx.Header("Authorization"), "Bearer ")
+		scheme, presented, _ := strings.Cut(ctx.Header("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") { // RFC 9110, section 11.1: schemes have no case
+			presented = ""
+		}
 		key, err := s.keys.Verify(ctx.Context(), presented)
 		if err == nil && !key.Has(scope) {
 			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)

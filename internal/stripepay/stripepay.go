@@ -171,6 +171,7 @@ func (g *Gateway) ask(operation payment.Operation, of string, call func() (*stri
 func intent(answer *stripe.PaymentIntent) payment.Intent {
 	result := payment.Intent{
 		ID:             answer.ID,
+		PaymentID:      answer.Metadata[payment.MetadataID],
 		Status:         payment.IntentStatus(answer.Status),
 		Amount:         answer.Amount,
 		AmountReceived: answer.AmountReceived,
