@@ -3,6 +3,7 @@
 package stripepay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -163,7 +164,7 @@ func (g *Gateway) ask(operation payment.Operation, of string, call func() (*stri
 		return payment.Intent{}, fault.New(fault.Unavailable, "The payment gateway does not answer at present; the payment goes on by itself when it does.").
 			With("reason", string(payment.ReasonGatewayError)).After(open.For).Because(errors.Join(payment.ErrNotAsked, err))
 	case err != nil:
-		return payment.Intent{}, classify(&payment.Refusal{Answer: refusal(err), Err: err})
+		return payment.Intent{}, classify(&payment.Refusal{Answer: refusal(err), Err: quiet{err}})
 	}
 	return intent(answer), nil
 }
@@ -180,7 +181,7 @@ func intent(answer *stripe.PaymentIntent) payment.Intent {
 		ClientSecret:   answer.ClientSecret,
 		// Newer API versions call it expired, which stripe-go v76 has no name for.
 		Lapsed: answer.CancellationReason == stripe.PaymentIntentCancellationReasonAutomatic || answer.CancellationReason == "expired",
-		Answer: payment.Answer{Code: string(answer.Status)},
+		Answer: payment.Answer{Code: word(string(answer.Status))},
 	}
 	if answer.LastResponse != nil {
 		result.HTTPStatus, result.RequestID, result.Replayed = responded(answer.LastResponse)
@@ -205,23 +206,16 @@ func refusal(err error) (a payment.Answer) {
 	if !errors.As(err, &answer) {
 		return a
 	}
-	a.HTTPStatus, a.RequestID = answer.HTTPStatusCode, answer.RequestID
+	a.HTTPStatus, a.RequestID = answer.HTTPStatusCode, word(answer.RequestID)
 	if answer.LastResponse != nil {
 		_, _, a.Replayed = responded(answer.LastResponse)
 	}
-	switch {
-	case answer.DeclineCode != "":
-		a.Code = string(answer.DeclineCode)
-	case answer.Code != "":
-		a.Code = string(answer.Code)
-	default:
-		a.Code = string(answer.Type)
-	}
+	a.Code = word(cmp.Or(string(answer.DeclineCode), string(answer.Code), string(answer.Type)))
 	return a
 }
 
 func responded(r *stripe.APIResponse) (status int, requestID string, replayed bool) {
-	return r.StatusCode, r.RequestID, r.Header.Get("Idempotent-Replayed") == "true"
+	return r.StatusCode, word(r.RequestID), r.Header.Get("Idempotent-Replayed") == "true"
 }
 
 // maxRetryAfter bounds how long a payment is put off because Stripe says so.
