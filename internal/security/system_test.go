@@ -255,15 +255,23 @@ func do(t *testing.T, base string, r request) answer {
 // route is one operation of the server's contract.
 type route struct {
 	method, path string
-	// secured says that the contract wants a key.
+	// secured says that the contract wants a key, with one of the scopes.
 	secured bool
-	// body says that it takes one.
-	body bool
+	scopes  []string
+	// body says that it takes one, and takes which members are in it.
+	body  bool
+	takes map[string]bool
 	// params are its query parameters.
 	params []string
 }
 
 func (r route) String() string { return r.method + " " + r.path }
+
+// schema is what the contract says of an object.
+type schema struct {
+	Properties map[string]any
+	OneOf      []schema
+}
 
 // routes reads them from the running server: what it serves is what is attacked.
 func (s *system) routes() (list []route) {
@@ -272,15 +280,30 @@ func (s *system) routes() (list []route) {
 	require.Equal(s.t, http.StatusOK, contract.status)
 	var document struct {
 		Paths map[string]map[string]struct {
-			Security    []map[string][]string `json:"security"`
-			RequestBody *struct{}             `json:"requestBody"`
-			Parameters  []struct{ Name, In string }
+			Security    []map[string][]string
+			RequestBody *struct {
+				Content map[string]struct{ Schema schema }
+			}
+			Parameters []struct{ Name, In string }
 		}
 	}
 	require.NoError(s.t, json.Unmarshal([]byte(contract.text), &document))
 	for path, operations := range document.Paths {
 		for method, operation := range operations {
-			r := route{method: strings.ToUpper(method), path: path, secured: len(operation.Security) > 0, body: operation.RequestBody != nil}
+			r := route{method: strings.ToUpper(method), path: path, secured: len(operation.Security) > 0, body: operation.RequestBody != nil, takes: map[string]bool{}}
+			if r.body {
+				body := operation.RequestBody.Content["application/json"].Schema
+				for _, object := range append(body.OneOf, body) {
+					for name := range object.Properties {
+						r.takes[name] = true
+					}
+				}
+			}
+			for _, requirement := range operation.Security {
+				for _, scopes := range requirement {
+					r.scopes = append(r.scopes, scopes...)
+				}
+			}
 			for _, p := range operation.Parameters {
 				if p.In == "query" {
 					r.params = append(r.params, p.Name)

@@ -65,7 +65,11 @@ func New(opts Options) (*Gateway, error) {
 		return nil, err
 	}
 	config := &stripe.BackendConfig{
-		HTTPClient: &http.Client{Timeout: opts.Timeout, Transport: opts.Transport},
+		HTTPClient: &http.Client{
+			Timeout: opts.Timeout, Transport: opts.Transport,
+			// Stripe sends nobody elsewhere: whoever does is not Stripe, and would get the key.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		// Retried by the SDK with the same key: resets, timeouts, 409, 503, lock timeouts.
 		MaxNetworkRetries: stripe.Int64(1),
 		// The SDK's own log lines hold vendor text; errors are returned to us anyway.
