@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,7 +29,7 @@ func newEngine(s *Server) *gin.Engine {
 	engine.RedirectTrailingSlash = false
 	// By default Gin believes X-Forwarded-For from anybody.
 	_ = engine.SetTrustedProxies(nil) // fails only for a malformed list
-	engine.Use(s.identify, s.observe, s.protect)
+	engine.Use(s.identify, s.observe, s.protect, s.readable)
 	engine.NoRoute(func(c *gin.Context) {
 		s.abort(c, fault.New(fault.NotFound, "There is nothing here; /openapi.json lists what there is."))
 	})
@@ -127,6 +129,22 @@ func (s *Server) protect(c *gin.Context) {
 			s.abort(c, fault.From(errors.New("api: panic")))
 		}
 	}()
+	c.Next()
+}
+
+// readable refuses parameters that are no text, as strictjson does for bodies: the
+// database takes neither NUL nor what is not UTF-8.
+func (s *Server) readable(c *gin.Context) {
+	if c.Request.URL.RawQuery != "" {
+		for name, values := range c.Request.URL.Query() {
+			if text := name + strings.Join(values, ""); !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+				var fields fault.Fields
+				fields.Add("query", "must be UTF-8 without NUL characters")
+				s.abort(c, fault.From(fields.Err()))
+				return
+			}
+		}
+	}
 	c.Next()
 }
 

@@ -11,3 +11,15 @@ func (s *Server) Engine() *gin.Engine { return s.engine }
 
 // Status is the table from fault to HTTP status.
 func Status(code fault.Code) int { return status(code) }
+
+// PreferredWait reads wait=N of a Prefer header.
+var PreferredWait = preferredWait //nolint:gochecknoglobals // for tests
+
+// CheckKey checks an Idempotency-Key.
+var CheckKey = checkKey //nolint:gochecknoglobals // for tests
+
+// PageToken and PagePosition write and read a page token.
+var PageToken, PagePosition = pageToken, pagePosition //nolint:gochecknoglobals // for tests
+
+// ETagMatches reads an If-None-Match header.
+var ETagMatches = etagMatches //nolint:gochecknoglobals // for tests
