@@ -51,9 +51,13 @@ func newTenant(s *system, name string) *tenant {
 	s.t.Helper()
 	t := &tenant{system: s, name: name, key: s.key(name), mark: name + "mark", ids: map[string]string{}, slot: slotAt(10)}
 	wait := http.Header{"Prefer": {"wait=30"}, "Idempotency-Key": {idempotencyKey}}
-	submit := func(path, body string) answer {
+	submit := func(path, body string) (a answer) {
 		s.t.Helper()
-		a := s.do(request{method: http.MethodPost, path: path, key: t.key, body: body, header: wait})
+		// Repeated with its key, until there was time to do it.
+		require.Eventually(s.t, func() bool {
+			a = s.do(request{method: http.MethodPost, path: path, key: t.key, body: body, header: wait})
+			return a.status != http.StatusAccepted
+		}, 4*patience, 10*time.Millisecond)
 		require.Equal(s.t, http.StatusOK, a.status, "%s: %s", path, a.text)
 		return a
 	}
