@@ -8,6 +8,10 @@ FUZZTIME ?= 1m
 
 LINT_VERSION := v2.15.0
 LINT := bin/tools/golangci-lint-$(LINT_VERSION)
+GITLEAKS_VERSION := v8.30.1
+GITLEAKS := bin/tools/gitleaks-$(GITLEAKS_VERSION)
+GOVULNCHECK_VERSION := v1.9.0
+GOVULNCHECK := bin/tools/govulncheck-$(GOVULNCHECK_VERSION)
 
 # The race detector needs a C compiler.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
@@ -23,7 +27,7 @@ endif
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Build Millrace and run all of it on this machine
@@ -72,7 +76,7 @@ generate: ## Write the generated and the golden files anew
 	$(GO) test -run Golden ./api -update
 
 .PHONY: check
-check: check-format check-vet lint check-tidy check-generated check-imports check-migrations test ## Everything that CI runs
+check: check-format check-vet lint check-tidy check-generated check-imports check-migrations check-secrets test ## Everything that CI runs
 
 .PHONY: check-format
 check-format: $(LINT) ## Is the code formatted?
@@ -109,8 +113,31 @@ check-migrations: ## Do the migrations go up, down and up again?
 check-dashboards: ## Do the dashboards and alert rules hold? Needs Prometheus's promtool
 	$(TEST) -tags prometheus ./dashboards/...
 
+# First it shows that it finds what is planted.
+.PHONY: check-secrets
+check-secrets: $(GITLEAKS) ## Are there keys or passwords in the tree?
+	GITLEAKS="$(CURDIR)/$(GITLEAKS)" $(TEST) -tags lintconfig -run '^TestSecrets' ./internal/arch
+	$(GITLEAKS) dir . --no-banner --redact --verbose
+
+# No part of check: what it finds depends on the day, and on vuln.go.dev.
+.PHONY: check-vulnerabilities
+check-vulnerabilities: $(GOVULNCHECK) ## Does the code call anything that is known to be vulnerable?
+	@if found=$$($(GOVULNCHECK) -test ./... 2>&1); then echo "$$found"; \
+	elif echo "$$found" | grep -q 'fetching vulnerabilities'; then \
+		echo "make: NOT CHECKED for vulnerabilities: their database cannot be reached (https://vuln.go.dev, or GOVULNDB)"; \
+	else echo "$$found"; exit 1; fi
+
 # Built by the Go version of this module, else the linter refuses to read it.
+INSTALL = GOBIN="$(CURDIR)/bin/tools" GOTOOLCHAIN=$$($(GO) env GOVERSION | sed 's/[ -].*//') CGO_ENABLED=0 $(GO) install
+
 $(LINT):
-	GOBIN="$(CURDIR)/bin/tools" GOTOOLCHAIN=$$($(GO) env GOVERSION | sed 's/[ -].*//') CGO_ENABLED=0 \
-		$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	$(INSTALL) github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv bin/tools/golangci-lint $@
+
+$(GITLEAKS):
+	$(INSTALL) github.com/zricethezav/gitleaks/v8@$(GITLEAKS_VERSION)
+	mv bin/tools/gitleaks $@
+
+$(GOVULNCHECK):
+	$(INSTALL) golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv bin/tools/govulncheck $@

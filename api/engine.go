@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,7 +29,7 @@ func newEngine(s *Server) *gin.Engine {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	_ = s.trust(engine) // fails only for a malformed list, and these were parsed
-	engine.Use(s.identify, s.observe, s.protect)
+	engine.Use(s.identify, s.observe, s.protect, s.readable)
 	if len(s.opts.Origins) > 0 {
 		engine.Use(shareWith(s.opts.Origins))
 	}
@@ -133,6 +135,22 @@ func (s *Server) protect(c *gin.Context) {
 			s.abort(c, fault.From(errors.New("api: panic")))
 		}
 	}()
+	c.Next()
+}
+
+// readable refuses parameters that are no text, as strictjson does for bodies: the
+// database takes neither NUL nor what is not UTF-8.
+func (s *Server) readable(c *gin.Context) {
+	if c.Request.URL.RawQuery != "" {
+		for name, values := range c.Request.URL.Query() {
+			if text := name + strings.Join(values, ""); !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+				var fields fault.Fields
+				fields.Add("query", "must be UTF-8 without NUL characters")
+				s.abort(c, fault.From(fields.Err()))
+				return
+			}
+		}
+	}
 	c.Next()
 }
 

@@ -16,3 +16,15 @@ func Status(code fault.Code) int { return status(code) }
 func (*Server) SourceOf(seen *string) gin.HandlerFunc {
 	return func(c *gin.Context) { *seen = c.ClientIP() }
 }
+
+// PreferredWait reads wait=N of a Prefer header.
+var PreferredWait = preferredWait //nolint:gochecknoglobals // for tests
+
+// CheckKey checks an Idempotency-Key.
+var CheckKey = checkKey //nolint:gochecknoglobals // for tests
+
+// PageToken and PagePosition write and read a page token.
+var PageToken, PagePosition = pageToken, pagePosition //nolint:gochecknoglobals // for tests
+
+// ETagMatches reads an If-None-Match header.
+var ETagMatches = etagMatches //nolint:gochecknoglobals // for tests

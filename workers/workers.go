@@ -156,6 +156,7 @@ func New(opts Options) (*Runner, error) {
 		Logger:            quiet(opts.Logger),
 		Middleware:        []rivertype.Middleware{observer},
 		PeriodicJobs:      jobs.Periodic(),
+		PollOnly:          pooled(opts.Pool),
 		Queues:            queues,
 		// The worker role does not own River's indexes, and so cannot rebuild them.
 		ReindexerIndexNames:  []string{},
@@ -180,6 +181,14 @@ func New(opts Options) (*Runner, error) {
 		slots.WithLabelValues(name).Set(float64(queue.MaxWorkers))
 	}
 	return &Runner{client: client, depth: depth, logger: opts.Logger}, nil
+}
+
+// pooled says that there is a pooler between us and Postgres that hands out its
+// connections by the transaction: whoever has one says so in DATABASE_URL, in how
+// statements are sent (default_query_exec_mode). LISTEN does not come through it, so
+// jobs are looked for every FetchPollInterval.
+func pooled(pool *pgxpool.Pool) bool {
+	return pool.Config().ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
 }
 
 func queueConfig(slots map[string]int) (map[string]river.QueueConfig, error) {

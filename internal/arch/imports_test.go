@@ -80,7 +80,7 @@ func breaches() map[string]breach {
 			imports: []string{"millrace/api", "millrace/workers"},
 		},
 		"gin": {
-			files:   []string{"cmd/intake/*.go", "internal/payment/*.go", "workers/*.go"},
+			files:   []string{"cmd/intake/*.go", "internal/payment/*.go", "internal/security/*_test.go", "workers/*.go"},
 			imports: []string{"github.com/danielgtaylor/huma/v2", "github.com/gin-gonic/gin"},
 		},
 		"river": {
@@ -127,6 +127,7 @@ func rightful() map[string][]string {
 		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
 		"internal/rollup/*.go":          {"millrace/internal/fault", "millrace/internal/postgres", "millrace/internal/strictjson"},
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
+		"internal/security/*_test.go":   {"millrace/api", "millrace/internal/program/intakeserver", "millrace/jobs", "millrace/workers"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},
 		"internal/stripehook/*.go":      {"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook", "millrace/internal/payment"},
 		"internal/stripepay/*.go":       {"github.com/stripe/stripe-go/v76", "millrace/internal/payment"},

@@ -148,6 +148,10 @@ func (a *attempt) step(ctx context.Context) error {
 
 // take captures what the client has authorised, if it is what was asked for.
 func (a *attempt) take(ctx context.Context) error {
+	// Its id is known to the browser that paid: another tenant could have it from there.
+	if of := a.intent.PaymentID; of != "" && of != a.p.ID.String() {
+		return Failure(ReasonGatewayError, "The PaymentIntent was made for another payment and cannot pay for this one as well.")
+	}
 	switch a.intent.Status {
 	case IntentRequiresCapture, IntentSucceeded:
 		if (a.p.Amount != 0 && a.p.Amount != a.intent.Amount) || (a.p.Currency != "" && a.p.Currency != a.intent.Currency) {

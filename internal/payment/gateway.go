@@ -28,7 +28,10 @@ const (
 type Intent struct {
 	Answer
 
-	ID             string
+	ID string
+	// PaymentID is the payment that the intent was made for, as its metadata says;
+	// empty when a client made it.
+	PaymentID      string
 	Status         IntentStatus
 	Amount         int64
 	AmountReceived int64

@@ -82,8 +82,8 @@ func decline(refusal *stripe.Error) *fault.Fault {
 		code = stripe.DeclineCode(refusal.Code)
 	}
 	f := refused(code)
-	if code != "" {
-		f = f.With("decline_code", string(code))
+	if known := word(string(code)); known != "" {
+		f = f.With("decline_code", known)
 	}
 	return f
 }

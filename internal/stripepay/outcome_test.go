@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +191,9 @@ func TestEveryAnswerHasItsOutcome(t *testing.T) {
 			require.NotErrorIs(t, err, payment.ErrNotAsked)
 			requirePublic(t, f)
 			if refusal.HTTPStatus != 0 {
-				require.ErrorContains(t, f.Cause(), vendorText, "logs see it")
+				require.NotContains(t, f.Cause().Error(), vendorText, "logs see it")
+				require.ErrorContains(t, f.Cause(), strconv.Itoa(refusal.HTTPStatus))
+				require.ErrorContains(t, f.Cause(), refusal.RequestID, "with which Stripe's dashboard shows all of it")
 			}
 		})
 	}

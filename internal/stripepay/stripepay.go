@@ -3,6 +3,7 @@
 package stripepay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -64,7 +65,11 @@ func New(opts Options) (*Gateway, error) {
 		return nil, err
 	}
 	config := &stripe.BackendConfig{
-		HTTPClient: &http.Client{Timeout: opts.Timeout, Transport: opts.Transport},
+		HTTPClient: &http.Client{
+			Timeout: opts.Timeout, Transport: opts.Transport,
+			// Stripe sends nobody elsewhere: whoever does is not Stripe, and would get the key.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		// Retried by the SDK with the same key: resets, timeouts, 409, 503, lock timeouts.
 		MaxNetworkRetries: stripe.Int64(1),
 		// The SDK's own log lines hold vendor text; errors are returned to us anyway.
@@ -163,7 +168,7 @@ func (g *Gateway) ask(operation payment.Operation, of string, call func() (*stri
 		return payment.Intent{}, fault.New(fault.Unavailable, "The payment gateway does not answer at present; the payment goes on by itself when it does.").
 			With("reason", string(payment.ReasonGatewayError)).After(open.For).Because(errors.Join(payment.ErrNotAsked, err))
 	case err != nil:
-		return payment.Intent{}, classify(&payment.Refusal{Answer: refusal(err), Err: err})
+		return payment.Intent{}, classify(&payment.Refusal{Answer: refusal(err), Err: quiet{err}})
 	}
 	return intent(answer), nil
 }
@@ -171,6 +176,7 @@ func (g *Gateway) ask(operation payment.Operation, of string, call func() (*stri
 func intent(answer *stripe.PaymentIntent) payment.Intent {
 	result := payment.Intent{
 		ID:             answer.ID,
+		PaymentID:      answer.Metadata[payment.MetadataID],
 		Status:         payment.IntentStatus(answer.Status),
 		Amount:         answer.Amount,
 		AmountReceived: answer.AmountReceived,
@@ -179,7 +185,7 @@ func intent(answer *stripe.PaymentIntent) payment.Intent {
 		ClientSecret:   answer.ClientSecret,
 		// Newer API versions call it expired, which stripe-go v76 has no name for.
 		Lapsed: answer.CancellationReason == stripe.PaymentIntentCancellationReasonAutomatic || answer.CancellationReason == "expired",
-		Answer: payment.Answer{Code: string(answer.Status)},
+		Answer: payment.Answer{Code: word(string(answer.Status))},
 	}
 	if answer.LastResponse != nil {
 		result.HTTPStatus, result.RequestID, result.Replayed = responded(answer.LastResponse)
@@ -204,23 +210,16 @@ func refusal(err error) (a payment.Answer) {
 	if !errors.As(err, &answer) {
 		return a
 	}
-	a.HTTPStatus, a.RequestID = answer.HTTPStatusCode, answer.RequestID
+	a.HTTPStatus, a.RequestID = answer.HTTPStatusCode, word(answer.RequestID)
 	if answer.LastResponse != nil {
 		_, _, a.Replayed = responded(answer.LastResponse)
 	}
-	switch {
-	case answer.DeclineCode != "":
-		a.Code = string(answer.DeclineCode)
-	case answer.Code != "":
-		a.Code = string(answer.Code)
-	default:
-		a.Code = string(answer.Type)
-	}
+	a.Code = word(cmp.Or(string(answer.DeclineCode), string(answer.Code), string(answer.Type)))
 	return a
 }
 
 func responded(r *stripe.APIResponse) (status int, requestID string, replayed bool) {
-	return r.StatusCode, r.RequestID, r.Header.Get("Idempotent-Replayed") == "true"
+	return r.StatusCode, word(r.RequestID), r.Header.Get("Idempotent-Replayed") == "true"
 }
 
 // maxRetryAfter bounds how long a payment is put off because Stripe says so.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/lmittmann/tint"
 
 	"millrace/internal/fault"
@@ -80,13 +81,30 @@ func replace(_ []string, attr slog.Attr) slog.Attr {
 func errorText(err error) string {
 	var f *fault.Fault
 	if !errors.As(err, &f) {
-		return Scrub(err.Error())
+		return Scrub(withoutRows(err))
 	}
 	text := string(f.Code) + ": " + f.Message
 	if cause := f.Cause(); cause != nil {
-		text += " Cause: " + cause.Error()
+		text += " Cause: " + withoutRows(cause)
 	}
 	return Scrub(text)
+}
+
+// withoutRows is the text of an error without the message of Postgres in it where
+// that may quote a value: a text that is no number (class 22), or whatever a trigger
+// says (P0). What is left finds the place: the code, the table and the constraint.
+func withoutRows(err error) string {
+	var refusal *pgconn.PgError
+	if !errors.As(err, &refusal) {
+		return err.Error()
+	}
+	for _, class := range []string{"08", "0A", "25", "40", "42", "53", "54", "55", "57", "58"} { // names of things, and states
+		if strings.HasPrefix(refusal.Code, class) {
+			return err.Error()
+		}
+	}
+	return strings.ReplaceAll(err.Error(), refusal.Error(), strings.Join(strings.Fields(
+		"SQLSTATE "+refusal.Code+" "+refusal.TableName+" "+refusal.ColumnName+" "+refusal.ConstraintName), " "))
 }
 
 // sensitive matches what must not be in a log even when a vendor or a library

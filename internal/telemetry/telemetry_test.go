@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
@@ -74,5 +77,19 @@ func TestMetricsServerServesOnlyMetrics(t *testing.T) {
 		if want == 200 {
 			require.Contains(t, string(body), `millrace_build_info{go_version=`)
 		}
+	}
+}
+
+func TestLogsHoldNoRowsOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	for code, shown := range map[string]bool{"22P02": false, "P0001": false, "23514": false, "XX000": false, "42501": true, "57P01": true, "40001": true} {
+		var log bytes.Buffer
+		refusal := &pgconn.PgError{Severity: "ERROR", Code: code, Message: "it was Jane", Detail: "Failing row contains (Jane).", TableName: "payments", ConstraintName: "payments_check"}
+		logger := telemetry.NewLogger(&log, telemetry.LogOptions{Service: "test"})
+		logger.InfoContext(t.Context(), "failed", slog.Any("error", fault.New(fault.DBError, "The database refused it.").Because(fmt.Errorf("payment: insert: %w", refusal))))
+		logger.InfoContext(t.Context(), "failed", slog.Any("error", fmt.Errorf("payment: insert: %w", refusal)))
+		require.Equal(t, shown, strings.Contains(log.String(), "Jane"), code)
+		require.Equal(t, 2, strings.Count(log.String(), "payment: insert: "), code)
+		require.Equal(t, 2, strings.Count(log.String(), code), code)
 	}
 }

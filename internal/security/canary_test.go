@@ -1,0 +1,386 @@
+package security_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"millrace/api"
+	"millrace/internal/dbtest"
+	"millrace/internal/intake"
+	"millrace/internal/postgres"
+	"millrace/internal/resendmail"
+	"millrace/internal/satisfaction"
+	"millrace/internal/stripepay"
+	"millrace/jobs"
+	"millrace/workers"
+)
+
+// canaries are marked personal data, one of each sort. Each is searched by itself,
+// and by the parts that would give it away when only they come through.
+func canaries() map[string]string {
+	return map[string]string{
+		"name":    "Xanthippe Canaryson",
+		"email":   "canary.person@canary.example",
+		"phone":   "+1 (312) 555-0147",
+		"ssn":     "536-90-4399",
+		"mrn":     "MRN 84719203",
+		"card":    "4111 1111 1111 1111",
+		"address": "1742 Canary Lane, Springfield, IL 62704",
+		"note":    "canarynote about lithium",
+		"tag":     "canarytag",
+	}
+}
+
+// everything is all canaries in one text, as somebody would write it.
+func everything() string {
+	c := canaries()
+	return "My name is " + c["name"] + ", e-mail " + c["email"] + ", phone " + c["phone"] + ", SSN " + c["ssn"] + ", " + c["mrn"] + ", card " + c["card"] + ", I live at " + c["address"] + "."
+}
+
+// found returns the sorts of canaries in a text, however they are escaped.
+func found(text string) (sorts []string) {
+	unescaped, err := url.QueryUnescape(text)
+	if err != nil {
+		unescaped = text
+	}
+	text = strings.ToLower(text + "\n" + unescaped)
+	for sort, canary := range canaries() {
+		for part := range strings.FieldsSeq(canary) {
+			part = strings.ToLower(strings.Trim(part, ",()"))
+			// What anybody may write is no trace of anybody.
+			if slices.Contains([]string{"+1", "312", "mrn", "il", "about", "lane", "1111", "4111", "springfield", "lithium", "canary", "1742", "62704"}, part) {
+				continue
+			}
+			if strings.Contains(text, part) && !slices.Contains(sorts, sort) {
+				sorts = append(sorts, sort)
+			}
+		}
+		if strings.Contains(text, strings.ToLower(canary)) && !slices.Contains(sorts, sort) {
+			sorts = append(sorts, sort)
+		}
+	}
+	slices.Sort(sorts)
+	return sorts
+}
+
+// belongs lists the columns in which personal data is kept at present, each with
+// the reason. The suite fails for a column that is not here, and for one that is
+// here and holds none: the list must shrink when a column is sealed.
+func belongs() map[string]string {
+	return map[string]string{
+		"bookings.email":                  "where the mails go",
+		"bookings.name":                   "whom the invitation is for",
+		"bookings.notes":                  "what the customer wants the business to know",
+		"payments.customer_email":         "where Stripe sends the receipt",
+		"payments.description":            "what Stripe shows the customer",
+		"payments.items":                  "what is paid for, in the client's words",
+		"payments.metadata":               "the client's references at Stripe",
+		"metric_series.tags":              "the client's dimensions; docs/metrics.md asks for no personal data in them",
+		"submissions.idempotency_key":     "the client's own id of a submission, compared byte by byte",
+		"metric_receipts.idempotency_key": "the same for metric points",
+	}
+}
+
+// canaryBodies are valid ones of each public kind with all the personal data that it
+// takes. Names in a conversation come with a cue: how many of all are found without
+// one is measured elsewhere (millrace phi eval).
+func canaryBodies() map[string]string {
+	c, now := canaries(), time.Now().UTC().Truncate(time.Hour)
+	hours := fmt.Sprintf(`{"from":%q,"to":%q}`, now.Add(-time.Hour).Format(time.RFC3339), now.Add(time.Hour).Format(time.RFC3339))
+	return map[string]string{
+		"payment_capture": fmt.Sprintf(`{"amount":%%d,"currency":"usd","payment_method":"pm_card_visa","customer_email":%q,"description":%q,"items":[{"name":%q,"quantity":1}],"metadata":{"patient":%q}}`,
+			c["email"], everything(), c["name"], c["mrn"]),
+		"booking_confirmation_email": fmt.Sprintf(`{"slot_id":%q,"name":%q,"email":%q,"notes":%q}`, "%s", c["name"], "%s", c["note"]+" "+everything()),
+		"conversation_scoring": fmt.Sprintf(`{"session_id":"chat-1","messages":[{"role":"user","content":%q},{"role":"assistant","content":%q},{"role":"tool","content":%q},{"role":"user","content":"Thanks!","at":%[1]q}],"feedback":{"stars":4,"text":%[1]q}}`,
+			everything(), "Thank you. I will write to "+c["email"]+" or call "+c["phone"]+".", everything()),
+		"conversation_rescoring": hours,
+		"metric_rollup":          hours,
+	}
+}
+
+// sabotage makes the database fail with the row in its message, its detail and its
+// hint, which are what a constraint or a trigger of an operator's may hold.
+func (s *system) sabotage() {
+	s.t.Helper()
+	for _, sql := range []string{
+		`CREATE FUNCTION canary() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			RAISE EXCEPTION 'refused %', row_to_json(NEW) USING DETAIL = row_to_json(NEW)::text, HINT = row_to_json(NEW)::text;
+		END $$`,
+		`CREATE TRIGGER canary BEFORE INSERT ON payments FOR EACH ROW WHEN (NEW.amount = 2001) EXECUTE FUNCTION canary()`,
+		`CREATE TRIGGER canary_update BEFORE UPDATE ON payments FOR EACH ROW WHEN (NEW.amount = 2002) EXECUTE FUNCTION canary()`,
+		`CREATE FUNCTION canary_cast() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := NEW.description::bigint; RETURN NEW; END $$`,
+		`CREATE TRIGGER canary_cast BEFORE INSERT ON payments FOR EACH ROW WHEN (NEW.amount = 2003) EXECUTE FUNCTION canary_cast()`,
+		`ALTER TABLE payments ADD CONSTRAINT canary CHECK (amount <> 2004)`,
+		`CREATE TRIGGER canary BEFORE INSERT ON bookings FOR EACH ROW WHEN (NEW.email LIKE 'database%') EXECUTE FUNCTION canary()`,
+		`CREATE TRIGGER canary BEFORE INSERT ON conversations FOR EACH ROW WHEN (NEW.session_id = 'database') EXECUTE FUNCTION canary()`,
+		`CREATE TRIGGER canary BEFORE INSERT ON metric_series FOR EACH ROW WHEN (NEW.name = 'database') EXECUTE FUNCTION canary()`,
+		`CREATE TRIGGER canary BEFORE INSERT ON metric_receipts FOR EACH ROW WHEN (NEW.idempotency_key LIKE 'database%') EXECUTE FUNCTION canary()`,
+	} {
+		_, err := s.login.Exec(s.t.Context(), sql)
+		require.NoError(s.t, err, sql)
+	}
+}
+
+// workBadly runs workers whose vendors are hostile and whose adapters panic.
+func (s *system) workBadly() *hostile {
+	s.t.Helper()
+	h := &hostile{served: map[string]bool{}}
+	registry := s.registry()
+	gateway, err := stripepay.New(stripepay.Options{Key: "sk_test_x", BaseURL: serve(s.t, http.HandlerFunc(h.stripe)), Timeout: time.Second, Pause: 100 * time.Millisecond, Metrics: registry})
+	require.NoError(s.t, err)
+	mailer, err := resendmail.New(resendmail.Options{Key: "re_x", BaseURL: serve(s.t, http.HandlerFunc(h.resend)), Rate: 1000, Timeout: time.Second, Pause: 100 * time.Millisecond, Metrics: registry})
+	require.NoError(s.t, err)
+	pool, err := postgres.Open(s.t.Context(), postgres.Options{URL: loginURL(s.t, s.db, postgres.Worker), Role: postgres.Worker})
+	require.NoError(s.t, err)
+	s.t.Cleanup(pool.Close)
+	runner, err := workers.New(workers.Options{
+		Pool: pool, Gateway: panickyGateway{gateway, h}, Mailer: panickyMailer{mailer, h}, Model: panickyModel{satisfaction.Default(), h},
+		From: "Acme <bookings@acme.example>", AttemptTimeout: 5 * time.Second, StopTimeout: time.Second, Logger: s.logs.logger("worker"), Metrics: registry,
+	})
+	require.NoError(s.t, err)
+	start(s.t, runner.Run)
+	return h
+}
+
+// The canary: marked personal data goes in through every route and kind, in bodies
+// that are right and wrong, in parameters and headers, while everything fails that
+// can. Then it is looked for wherever it must not be: answers of errors, headers,
+// logs, metrics, and every column of every table that is not in belongs.
+func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, dbtest.New(t), "")
+	s.sabotage()
+	key := s.key("clinic")
+	require.Equal(t, http.StatusOK, s.do(request{method: http.MethodPut, path: "/v1/calendar", key: key, body: everyDay("default", "clinic")}).status)
+	h := s.workBadly()
+
+	bodies := canaryBodies()
+	for _, kind := range jobs.Catalog() {
+		require.Equal(t, kind.Public, bodies[kind.Name] != "", "%s: say in canaryBodies() what personal data it takes", kind.Name)
+	}
+	s.accepted(key, bodies)
+	s.refusedByDatabase(key, bodies)
+	s.invalid(key, bodies)
+	s.panics(key)
+	for _, vendor := range []string{"stripe", "resend"} {
+		for _, name := range faults() {
+			require.Eventually(t, func() bool { return h.has(vendor, name) }, patience, 10*time.Millisecond, "%s: %s", vendor, name)
+		}
+	}
+	require.True(t, h.has("model", "panic"))
+	require.Eventually(t, func() bool { // each attempt has left its mark
+		var fresh int
+		err := s.login.QueryRow(t.Context(), `SELECT count(*) FROM river_job WHERE metadata ? 'tenant_id' AND (state IN ('available', 'running') OR errors IS NULL AND metadata -> 'output' IS NULL)
+			AND coalesce(cardinality(errors), 0) = 0 AND NOT metadata ? 'snoozes'`).Scan(&fresh)
+		return err == nil && fresh == 0
+	}, patience, 20*time.Millisecond)
+
+	// What a job says of itself is public text too.
+	for path := range maps.Keys(map[string]bool{"/v1/jobs?limit=100": true, "/v1/jobs?limit=100&state=cancelled": true, "/v1/jobs?limit=100&state=retryable": true}) {
+		list := s.do(request{path: path, key: key})
+		require.Equal(t, http.StatusOK, list.status)
+		require.Empty(t, found(list.text), path)
+	}
+	require.Empty(t, found(s.metricsText()), "metrics")
+	for line := range strings.Lines(s.logs.String()) {
+		require.Empty(t, found(line), "log: %s", line)
+	}
+	require.Contains(t, s.logs.String(), "panic", "the accidents are in the log")
+	s.searchTables()
+
+	// Another tenant sees none of it.
+	other := s.key("other")
+	for _, r := range s.routes() {
+		if a := attacks()[r.String()]; r.method == http.MethodGet && a.id == "" {
+			require.Empty(t, found(s.do(request{path: a.path(r, "", "x"), key: other}).text), r)
+		}
+	}
+}
+
+// searchTables looks through every column of every table.
+func (s *system) searchTables() {
+	s.t.Helper()
+	type column struct{ Table, Name, Type string }
+	rows, err := s.login.Query(s.t.Context(), `SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns WHERE table_schema = 'public'`)
+	require.NoError(s.t, err)
+	columns, err := pgx.CollectRows(rows, pgx.RowToStructByPos[column])
+	require.NoError(s.t, err)
+	require.Greater(s.t, len(columns), 100)
+	holding := map[string][]string{}
+	for _, c := range columns {
+		value := `"` + c.Name + `"::text`
+		if c.Type == "bytea" {
+			value = `encode("` + c.Name + `", 'escape')`
+		}
+		for _, text := range collect[string](s.t, s, "SELECT DISTINCT "+value+" FROM "+c.Table+` WHERE "`+c.Name+`" IS NOT NULL`) {
+			if sorts := found(text); len(sorts) > 0 {
+				holding[c.Table+"."+c.Name] = sorts
+			}
+		}
+	}
+	for column, sorts := range holding {
+		require.NotEmpty(s.t, belongs()[column], "%s holds %v", column, sorts)
+	}
+	for column := range belongs() {
+		require.Contains(s.t, holding, column, "belongs() allows personal data where there is none")
+	}
+}
+
+// send makes a request and checks what must hold for every answer: headers have no
+// personal data, and neither has an error.
+func (s *system) send(r request) answer {
+	s.t.Helper()
+	a := s.do(r)
+	require.NotZero(s.t, a.status, "%s %s", r.method, r.path)
+	header, err := json.Marshal(a.header)
+	require.NoError(s.t, err)
+	require.Empty(s.t, found(string(header)), "the headers of %s %s", r.method, r.path)
+	if a.status >= 300 {
+		require.Empty(s.t, found(a.text), "%s %s with %v: %s", r.method, r.path, r.header, a.text)
+	}
+	return a
+}
+
+// accepted sends what is right, through both doors of every kind, with a fault for
+// each at the vendors.
+func (s *system) accepted(key string, bodies map[string]string) {
+	s.t.Helper()
+	doors := map[string]string{
+		"payment_capture": "/v1/payments", "booking_confirmation_email": "/v1/bookings", "conversation_scoring": "/v1/conversations",
+		"conversation_rescoring": "/v1/scores/rescorings", "metric_rollup": "/v1/metrics/rollups",
+	}
+	n := 0
+	submit := func(kind, body string) {
+		n++
+		path := doors[kind]
+		if n%2 == 0 {
+			path, body = "/v1/jobs", fmt.Sprintf(`{"kind":%q,"args":%s}`, kind, body)
+		}
+		header := http.Header{"Idempotency-Key": {fmt.Sprint(n, canaries()["email"])}, "X-Request-Id": {canaries()["email"]}}
+		a := s.send(request{method: http.MethodPost, path: path, key: key, body: body, header: header})
+		require.Equal(s.t, http.StatusAccepted, a.status, "%s %s: %s", path, body, a.text)
+	}
+	for i, name := range faults() {
+		submit("payment_capture", fmt.Sprintf(bodies["payment_capture"], 1000+i))
+		submit("booking_confirmation_email", fmt.Sprintf(bodies["booking_confirmation_email"], slotAt(i+1), fmt.Sprintf("fault%d-%s", i, canaries()["email"])))
+		_ = name
+	}
+	for range 2 {
+		for _, kind := range []string{"conversation_scoring", "conversation_rescoring", "metric_rollup"} {
+			submit(kind, bodies[kind])
+		}
+	}
+	c := canaries()
+	points := fmt.Sprintf(`{"points":[{"name":"visits","value":1,"tags":{"patient":%q,"%s":%q}}]}`, c["name"], c["tag"], c["email"])
+	a := s.send(request{method: http.MethodPost, path: "/v1/metrics", key: key, body: points, header: http.Header{"Idempotency-Key": {c["email"]}}})
+	require.Equal(s.t, http.StatusAccepted, a.status, a.text)
+	submit("payment_capture", fmt.Sprintf(bodies["payment_capture"], 2002)) // the worker's update fails
+}
+
+// refusedByDatabase sends what the sabotaged database does not take.
+func (s *system) refusedByDatabase(key string, bodies map[string]string) {
+	s.t.Helper()
+	points := fmt.Sprintf(`{"points":[{"name":"database","value":1,"tags":{"patient":%q}}]}`, everything()[:100])
+	for n, one := range []struct{ path, body, key string }{
+		{"/v1/payments", fmt.Sprintf(bodies["payment_capture"], 2001), ""},
+		{"/v1/payments", fmt.Sprintf(bodies["payment_capture"], 2003), ""},
+		{"/v1/payments", fmt.Sprintf(bodies["payment_capture"], 2004), ""},
+		{"/v1/bookings", fmt.Sprintf(bodies["booking_confirmation_email"], slotAt(20), "database-"+canaries()["email"]), ""},
+		{"/v1/conversations", strings.Replace(bodies["conversation_scoring"], "chat-1", "database", 1), ""},
+		{"/v1/metrics", points, ""},
+		{"/v1/metrics", strings.Replace(points, `"database"`, `"visits"`, 1), "database-" + canaries()["email"]},
+	} {
+		if one.key == "" {
+			one.key = fmt.Sprint("db", n)
+		}
+		a := s.send(request{method: http.MethodPost, path: one.path, key: key, body: one.body, header: http.Header{"Idempotency-Key": {one.key}}})
+		require.Equal(s.t, http.StatusInternalServerError, a.status, "%s: %s", one.body, a.text)
+		require.Equal(s.t, "DB_ERROR", a.at("code"))
+	}
+}
+
+// invalid sends personal data in every place of every route where it is refused.
+func (s *system) invalid(key string, bodies map[string]string) {
+	s.t.Helper()
+	c := canaries()
+	all := everything()
+	quoted, _ := json.Marshal(all)
+	wrong := []string{
+		string(quoted), "[" + string(quoted) + "]", "{" + string(quoted) + ":1}", "{" + string(quoted), `{"a":` + all + `}`, all, `{"` + c["email"] + `":{"` + c["ssn"] + `":[1,` + string(quoted) + `]}}`,
+		`{"kind":` + string(quoted) + `,"args":{}}`, `{"kind":"payment_capture","args":` + string(quoted) + `}`, `{"scheduled_at":` + string(quoted) + `,"priority":` + string(quoted) + `}`,
+		`{"a":"` + c["name"] + `\u0000"}`, `{"a":"` + c["name"] + `\ud800"}`, strings.Repeat(`{"`+c["tag"]+`":`, 40) + "1" + strings.Repeat("}", 40), `{"a":1}` + string(quoted),
+		`{"points":[{"name":` + string(quoted) + `,"value":1}]}`, `{"points":[{"name":"a","value":` + string(quoted) + `}]}`, `{"points":[{"name":"a","value":1,"tags":{` + string(quoted) + `:"x"}}]}`,
+		`{"points":[{"name":"a","value":1,"tags":{"x":"` + strings.Repeat(c["tag"], 100) + `"}}]}`, `{"points":[{"name":"a","value":1,"at":` + string(quoted) + `}]}`,
+	}
+	for _, body := range bodies { // each member in turn has another type, or a text that does not fit
+		body = strings.NewReplacer("%d", "1", "%s", slotAt(1)).Replace(body)
+		var members map[string]json.RawMessage
+		require.NoError(s.t, json.Unmarshal([]byte(body), &members))
+		for name := range members {
+			for _, value := range []string{string(quoted), "[" + string(quoted) + "]", "{" + string(quoted) + ":" + string(quoted) + "}", `"` + strings.Repeat(c["tag"]+" ", 5000) + `"`} {
+				changed := maps.Clone(members)
+				changed[name] = json.RawMessage(value)
+				text, err := json.Marshal(changed)
+				require.NoError(s.t, err)
+				wrong = append(wrong, string(text))
+			}
+		}
+	}
+	for _, r := range s.routes() {
+		path := strings.Replace(r.path, "{id}", url.PathEscape(all), 1)
+		if r.body {
+			for n, body := range wrong {
+				// One that is right is another tenant's, so that it does not fill this one's rows.
+				s.send(request{method: r.method, path: path, key: key, body: body, header: http.Header{
+					"Idempotency-Key": {fmt.Sprint("wrong", n)}, "Stripe-Signature": {all}, "Svix-Id": {all}, "Svix-Timestamp": {all}, "Svix-Signature": {all},
+				}})
+			}
+		}
+		for _, name := range append(slices.Clone(r.params), all, "tag."+c["email"], "tag.a") {
+			for _, value := range []string{all, c["email"], c["ssn"]} {
+				s.send(request{method: r.method, path: path + "?" + url.Values{name: {value}}.Encode(), key: key})
+			}
+		}
+		for _, name := range []string{"Idempotency-Key", "Prefer", "If-None-Match", "Content-Type", "Content-Encoding", "Accept", "Authorization", "X-Request-Id", "User-Agent", "Referer", "Cookie", "Origin", "Host"} {
+			for _, value := range []string{all, "wait=" + c["ssn"], "Bearer mrk_" + c["email"]} {
+				s.send(request{method: r.method, path: path, key: key, body: "{}", header: http.Header{name: {value}}})
+			}
+		}
+		s.send(request{method: "CANARY", path: path + url.PathEscape(c["email"]), key: key})
+		s.send(request{method: http.MethodPatch, path: path, key: key})
+		s.send(request{path: path + "/" + url.PathEscape(c["email"]) + "?" + url.QueryEscape(all) + ";", key: key})
+	}
+}
+
+// panics sends personal data to handlers that panic with it.
+func (s *system) panics(key string) {
+	s.t.Helper()
+	pool, err := postgres.Open(s.t.Context(), postgres.Options{URL: loginURL(s.t, s.db, postgres.Intake), Role: postgres.Intake})
+	require.NoError(s.t, err)
+	s.t.Cleanup(pool.Close)
+	registry := s.registry()
+	writer, err := intake.NewWriter(intake.Options{Pool: pool, Logger: s.logs.logger("intake"), Metrics: registry})
+	require.NoError(s.t, err)
+	server, err := api.New(api.Options{
+		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Logger: s.logs.logger("intake"), Metrics: registry, StripeEvents: panickyStripe{}, ResendEvents: panickyResend{},
+	})
+	require.NoError(s.t, err)
+	address := serve(s.t, server)
+	for _, path := range []string{"/webhooks/stripe", "/webhooks/resend"} {
+		a := do(s.t, address, request{method: http.MethodPost, path: path, key: key, body: everything(), header: http.Header{
+			"Stripe-Signature": {"x"}, "Svix-Id": {"x"}, "Svix-Timestamp": {"x"}, "Svix-Signature": {"x"},
+		}})
+		require.Equal(s.t, http.StatusInternalServerError, a.status, a.text)
+		require.Empty(s.t, found(a.text))
+	}
+}
