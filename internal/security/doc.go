@@ -3,9 +3,12 @@
 // test. There is nothing here but tests: what they find is put right where it is.
 //
 //	tenants_test.go    one tenant attacks another through every route
+//	statements_test.go and learns nothing from how long an answer takes
+//	webhooks_test.go   or through the callbacks of the vendors
 //	roles_test.go      the same in SQL, as the programs' roles
 //	canary_test.go     marked personal data is searched wherever it must not be
 //	owasp_test.go      OWASP API Security Top 10 (2023), one test a risk
+//	fuzz_test.go       foreign bytes for intake and for reads, on a real database
 //	pgbouncer_test.go  the programs through PgBouncer in transaction mode
 //
 // The lists that the suites walk are the product's own: routes come from the

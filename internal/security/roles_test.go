@@ -149,10 +149,11 @@ func inTable(t *testing.T, s *system, alice *tenant, mallory session, table stri
 	t.Helper()
 	columns := collect[string](t, s, "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1", table)
 	require.NotEmpty(t, columns)
+	partition := collect[bool](t, s, "SELECT relispartition AND relacl IS NULL FROM pg_class WHERE oid = ('public.' || quote_ident($1))::regclass", table)[0]
 	for _, tenant := range []string{"mallory", "", "ALICE", "alice ", "alice'--", "%", "*"} {
 		asked := []string{"*"}
-		if tenant == "mallory" || tenant == "" {
-			asked = append(asked, columns...) // a privilege may be of a column
+		if !partition && (tenant == "mallory" || tenant == "") {
+			asked = append(asked, columns...) // a privilege may be of a column; nobody has any of a partition
 		}
 		for _, column := range asked {
 			for _, sql := range []string{
