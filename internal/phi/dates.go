@@ -5,7 +5,7 @@ import "strings"
 // numeric finds a date of numbers that starts at one: 2023-02-14, 02/14/2023,
 // 14.02.2023, 2/14/23, 02/2023, and 2/14 where the words before speak of a day.
 func (s *scanner) numeric(i int32) (m match, ok bool) {
-	if p := s.prev(i); s.glued(i) && (s.solid(p) || s.joint(p) && s.glued(p) && s.solid(s.prev(p)) || s.is(p, ':') || s.is(p, '$')) {
+	if p := s.prev(i); s.glued(i) && (s.solid(p) || s.joint(p) && s.glued(p) && s.solid(s.prev(p)) && !s.spanned(i) || s.is(p, ':') && s.tokens[s.prev(p)].class == isNumber || s.is(p, '$')) {
 		return m, false
 	}
 	sep := s.next(i)
@@ -23,7 +23,7 @@ func (s *scanner) numeric(i int32) (m match, ok bool) {
 		c, last = s.value(third), third
 	}
 	if q := s.next(last); s.glued(q) && (s.tokens[q].class == isNumber || s.solid(q) && !s.equal(q, "t") || s.is(q, '%') ||
-		(s.joint(q) || s.is(q, ':')) && s.glued(s.next(q)) && s.solid(s.next(q))) {
+		(s.joint(q) || s.is(q, ':')) && s.glued(s.next(q)) && s.solid(s.next(q)) && !s.spanned(s.next(q))) {
 		return m, false
 	}
 	m = match{i, last, kindDate}
@@ -44,8 +44,51 @@ func (s *scanner) numeric(i int32) (m match, ok bool) {
 		return m, mark != '.' && year(a) && s.length(second) == 2 && monthDay(b, 1) && s.dated(i)
 	default:
 		return m, mark == '/' && s.length(i) <= 2 && s.length(second) <= 2 && (monthDay(a, b) || monthDay(b, a) || monthDay(a, 1)) &&
-			b > 0 && s.dated(i) && !s.has(s.next(second), unit) && !s.equal(s.next(second), "of")
+			b > 0 && (s.dated(i) || s.beside(i, second)) && !s.has(s.next(second), unit) && !s.equal(s.next(second), "of")
 	}
+}
+
+// spanned tells whether a dash before a number stands between two dates of days,
+// months and years: 01.02.2025-31.01.2026.
+func (s *scanner) spanned(i int32) bool {
+	dash := s.prev(i)
+	if !s.is(dash, '-') {
+		return false
+	}
+	ends := func(year, sep int32) bool {
+		return s.tokens[year].class == isNumber && (s.is(sep, '.') || s.is(sep, '/')) && s.length(year) != 3 && s.length(year) <= 4
+	}
+	before := s.prev(dash)
+	if s.tokens[before].class == isFound {
+		return s.tokens[before].kind == kindDate
+	}
+	sep, month := s.next(i), s.next(s.next(i))
+	return ends(before, s.prev(before)) && ends(i, sep) && ends(s.next(s.next(month)), s.next(month))
+}
+
+// beside tells whether a month and a day without a year stand where only they fit:
+// behind another date, or after a person or a place and at the end.
+func (s *scanner) beside(i, day int32) bool {
+	if v := s.value(day); v < 11 && s.value(i) < 11 || s.length(i) > 2 {
+		return s.behind(i, kindDate) || s.behind(i, kindLocation) && s.ends(s.next(day))
+	}
+	p, q := s.prev(i), s.next(day)
+	if s.behind(i, kindDate) || (s.behind(i, kindName) || s.behind(i, kindLocation)) && (s.ends(q) || s.has(q, function)) {
+		return true
+	}
+	// 3/14 is a day where words say when, and no usual fraction.
+	v := max(s.value(day), s.value(i))
+	return v > 12 && v != 15 && v != 16 && v != 20 && v != 24 && v != 25 && v != 30 && (s.equal(p, "again") || s.equal(p, "to") && s.has(q, function)) && (s.ends(q) || s.has(q, function|chatty))
+}
+
+// behind tells whether a finding of a kind stands before a token, or before the
+// comma or the and between.
+func (s *scanner) behind(i int32, k kind) bool {
+	p := s.prev(i)
+	for n := 0; n < 2 && (s.is(p, ',') || s.is(p, '-') || s.equal(p, "to") || s.equal(p, "and") || s.equal(p, "through") || s.equal(p, "again")); n++ {
+		p = s.prev(p)
+	}
+	return s.tokens[p].class == isFound && s.tokens[p].kind == k
 }
 
 // compact finds a date of eight digits, year first.
@@ -91,6 +134,18 @@ func (s *scanner) dayMonth(i int32) (m match, ok bool) {
 	}
 	if s.equal(q, "of") || s.is(q, '-') || s.is(q, '.') || s.is(q, '/') {
 		q = s.next(q)
+	}
+	if s.equal(q, "de") {
+		q = s.next(q)
+	}
+	if s.has(q, foreign) && !s.glued(q) {
+		last, hasYear := s.yearBehind(q)
+		if r := s.next(q); !hasYear && s.equal(r, "de") && s.length(s.next(r)) == 4 && year(s.value(s.next(r))) {
+			last, hasYear = s.next(r), true
+		}
+		if hasYear {
+			return match{i, last, kindDate}, true
+		}
 	}
 	if !s.has(q, month) {
 		if ordinal && s.equal(s.prev(i), "the") && (s.equal(s.prev(s.prev(i)), "on") && s.ends(q) || s.has(s.prev(s.prev(i)), weekday)) {
@@ -173,7 +228,7 @@ func (s *scanner) calendar(i int32) (m match, ok bool) {
 			return m, true
 		}
 	}
-	if last, is := s.yearBehind(i); is && (s.tokens[i].upper != lower || s.month(i)) {
+	if last, is := s.yearBehind(i); is && (s.tokens[i].upper != lower || s.month(i) || s.has(s.prev(i), preposed|dated)) {
 		return match{i, last, kindDate}, true
 	}
 	return match{s.relative(i), i, kindDate}, s.month(i) && s.monthAlone(i)
@@ -297,6 +352,15 @@ func (s *scanner) age(i int32) (m match, ok bool) {
 	p := s.prev(i)
 	for n := 0; n < 2 && (s.is(p, ':') || s.equal(p, "of") || s.equal(p, "is") || s.equal(p, "at") || s.equal(p, "just")); n++ {
 		p = s.prev(p)
+	}
+	if s.equal(s.prev(i), "at") && (s.equal(p, "died") || s.equal(p, "passed") || s.equal(p, "away") || s.equal(p, "dead")) {
+		return m, !s.has(q, unit) && !s.is(q, ':') && !s.is(q, '%')
+	}
+	if s.equal(s.prev(i), "is") && (s.equal(s.prev(s.prev(i)), "she") || s.equal(s.prev(s.prev(i)), "he") || s.has(s.prev(s.prev(i)), kin)) {
+		return m, s.ends(q) && !s.is(q, '.') || s.is(q, '.') && !s.glued(s.next(q)) || s.equal(q, "and") || s.equal(q, "now")
+	}
+	if s.glued(q) && (s.equal(q, "m") || s.equal(q, "f")) && s.tokens[q].upper == allUpper {
+		return m, !s.glued(s.next(q)) || !s.solid(s.next(q)) // 92F
 	}
 	if s.equal(p, "age") || s.equal(p, "aged") || s.equal(p, "turned") || s.equal(p, "turning") {
 		return m, !s.is(q, '%') && !s.is(s.prev(i), '%')

@@ -10,7 +10,7 @@ func (s *scanner) number(i int32) (m match, ok bool) {
 		}
 	}
 	for _, rule := range [...]func(*scanner, int32) (match, bool){
-		(*scanner).age, (*scanner).social, (*scanner).phone, (*scanner).numeric, (*scanner).dayMonth, (*scanner).bank, (*scanner).identifier,
+		(*scanner).age, (*scanner).social, (*scanner).national, (*scanner).phone, (*scanner).spacedOut, (*scanner).numeric, (*scanner).dayMonth, (*scanner).bank, (*scanner).identifier,
 	} {
 		if m, ok = rule(s, i); ok {
 			return m, true
@@ -66,7 +66,7 @@ func (s *scanner) cueBefore(i int32) (h hint) {
 			}
 			h.strong = h.strong || t.flags&weak == 0
 			h.cue = c
-		case c == cuePlate, c == cueSSN, c == cueZIP:
+		case c == cuePlate, c == cueSSN, c == cueZIP, c == cuePlan && h.cue == cueAccount:
 			h.cue = c
 		case t.flags&weak == 0:
 			h.strong = true
@@ -294,7 +294,7 @@ func (s *scanner) form(first, last int32) (f form) {
 func (s *scanner) spread(last int32) int32 {
 	for range 6 {
 		q := s.next(last)
-		if s.tokens[q].class != isNumber || s.tokens[q].gap != spaces || s.length(q) < 2 || s.has(s.next(q), unit) || s.length(q) == 4 && year(s.value(q)) {
+		if s.tokens[q].class != isNumber || s.tokens[q].gap != spaces || s.length(q) < 2 && !s.ends(s.next(q)) || s.has(s.next(q), unit) || s.length(q) == 4 && year(s.value(q)) {
 			break
 		}
 		if r := s.next(q); s.glued(r) && (s.solid(r) || s.joint(r) && s.glued(s.next(r)) && s.solid(s.next(r))) {
@@ -333,7 +333,7 @@ func (s *scanner) likely(h hint, f form, several bool, last int32) bool {
 	case h.strong, h.marked:
 		return f.digits >= 4 || f.digits == 3 && f.letters >= 1 && f.caps
 	}
-	return f.digits >= 6 || f.digits >= 4 && f.letters > 0 && f.caps || f.digits >= 5 && f.joints > 0
+	return f.digits >= 5 || f.digits >= 4 && f.letters > 0 && f.caps
 }
 
 // bare tells whether a chunk is an identifier by its form: many digits, letters
@@ -354,7 +354,7 @@ func (s *scanner) bare(f form, hash bool) bool {
 	case len(f.text) == 36 && f.joints == 4 && f.digits >= 6:
 		return true
 	case f.letters == 0 && f.joints == 0:
-		return f.digits >= 9 && strings.Trim(f.text, "0") != "" && !strings.HasSuffix(f.text, "000000")
+		return f.digits >= 7 && strings.Trim(f.text, "0") != "" && !strings.HasSuffix(f.text, "0000")
 	case f.letters == 0:
 		return f.groups >= 3 && f.digits >= 7 || f.groups == 2 && f.digits >= 9
 	case f.caps:

@@ -101,3 +101,27 @@ func essence(b []byte, value string) []byte {
 	}
 	return b
 }
+
+// maxPlaceholder bounds the digits of a placeholder's number.
+const maxPlaceholder = 9
+
+// parsePlaceholder reads the placeholder that a text starts with.
+func parsePlaceholder(text string) (p placeholder, size int, ok bool) {
+	for k, typ := range Types() {
+		rest, is := strings.CutPrefix(text[1:], string(typ)+"_")
+		if !is {
+			continue
+		}
+		n := 0
+		for n < len(rest) && n <= maxPlaceholder && '0' <= rest[n] && rest[n] <= '9' {
+			p.number = 10*p.number + int(rest[n]-'0')
+			n++
+		}
+		if n == 0 || n > maxPlaceholder || n == len(rest) || rest[n] != ']' {
+			return p, 0, false
+		}
+		p.kind = kind(k)
+		return p, len("[") + len(typ) + len("_") + n + len("]"), true
+	}
+	return p, 0, false
+}

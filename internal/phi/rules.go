@@ -33,7 +33,7 @@ func phasesOf(t *token) (p phases) {
 	if t.flags&(facility|premises|street|streetAbb) != 0 {
 		p |= 1 << phaseHouse
 	}
-	if t.upper != lower || t.flags&(place|placeHead) != 0 {
+	if t.upper != lower || t.flags&(place|placeHead|avenida) != 0 {
 		p |= 1 << phasePlace
 	}
 	if t.upper != lower && t.flags&(english|given|family) != english || t.flags&(title|naming|kin|greeting|givenCommon) != 0 {

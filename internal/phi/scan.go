@@ -31,6 +31,9 @@ const (
 	kindID
 
 	kinds // how many there are
+
+	// swallowed is a finding that became part of a longer one.
+	swallowed = kinds
 )
 
 func (k kind) typ() Type { return Types()[k] }
@@ -78,6 +81,7 @@ type token struct {
 	upper      uint8
 	phases     phases // in which a rule is tried at this token
 	due        uint8  // to be looked at again: how far behind a finding, or reach
+	fixed      bool   // of isFound: a placeholder that stood in the text, which joins nothing
 }
 
 // trigger is a token at which rules are tried.
@@ -173,6 +177,9 @@ func (s *scanner) block(text string, offset int) {
 	slices.Sort(s.all)
 	for _, i := range s.all {
 		t := &s.tokens[i]
+		if t.kind == swallowed {
+			continue
+		}
 		s.spans = append(s.spans, span{start: offset + int(t.start), end: offset + int(t.end), kind: t.kind})
 	}
 }
@@ -185,6 +192,9 @@ func (s *scanner) revisit() {
 		s.due = s.due[:0]
 		edge := int32(0) // how far the tokens behind the findings so far are due
 		for _, at := range s.changed {
+			if s.tokens[at].kind == swallowed {
+				continue // what became of it changed, too
+			}
 			// Before one that is due all others are, because of a finding before.
 			for i, n := s.tokens[at].prev, 0; n < reach && i != 0 && s.tokens[i].due == 0; i, n = s.tokens[i].prev, n+1 {
 				s.tokens[i].due = reach
@@ -224,6 +234,11 @@ func (s *scanner) try(i int32, p phase) {
 	}
 	if m, ok := s.match(i, p); ok && s.whole(m) {
 		s.found(m)
+		if m.kind == kindLocation {
+			s.address(m.first)
+		} else if m.kind == kindDate {
+			s.dayOf(m.first)
+		}
 	}
 }
 
@@ -247,18 +262,25 @@ func (s *scanner) whole(m match) bool {
 
 // found makes one token of what was found.
 func (s *scanner) found(m match) {
+	t, last := &s.tokens[m.first], s.tokens[m.last]
+	known := t.class == isFound
 	for i := m.first; ; i = s.tokens[i].next {
-		s.tokens[i].class = isFound // those behind the first are reached as triggers only
+		if c := &s.tokens[i]; c.class == isFound {
+			c.kind = swallowed
+		} else {
+			c.class = isFound // those behind the first are reached as triggers only
+		}
 		if i == m.last {
 			break
 		}
 	}
-	t, last := &s.tokens[m.first], s.tokens[m.last]
 	t.kind, t.flags = m.kind, 0
 	t.end, t.next = last.end, last.next
 	s.tokens[last.next].prev = m.first
 	s.changed = append(s.changed, m.first)
-	s.all = append(s.all, m.first)
+	if !known {
+		s.all = append(s.all, m.first)
+	}
 }
 
 // Classes of bytes: space, newline, lower and upper case, digit, high (of a longer
@@ -438,7 +460,7 @@ func (s *scanner) mark(i int, g gap) int {
 	if s.text[i] == '[' {
 		if p, size, ok := parsePlaceholder(s.text[i:]); ok {
 			s.placeholders = append(s.placeholders, p)
-			s.add(token{start: pos(i), end: pos(i + size), class: isFound, gap: g, kind: p.kind})
+			s.add(token{start: pos(i), end: pos(i + size), class: isFound, gap: g, kind: p.kind, fixed: true})
 			return i + size
 		}
 	}
@@ -449,28 +471,4 @@ func (s *scanner) mark(i int, g gap) int {
 	}
 	s.add(t)
 	return i + 1
-}
-
-// maxPlaceholder bounds the digits of a placeholder's number.
-const maxPlaceholder = 9
-
-// parsePlaceholder reads the placeholder that a text starts with.
-func parsePlaceholder(text string) (p placeholder, size int, ok bool) {
-	for k, typ := range Types() {
-		rest, is := strings.CutPrefix(text[1:], string(typ)+"_")
-		if !is {
-			continue
-		}
-		n := 0
-		for n < len(rest) && n <= maxPlaceholder && '0' <= rest[n] && rest[n] <= '9' {
-			p.number = 10*p.number + int(rest[n]-'0')
-			n++
-		}
-		if n == 0 || n > maxPlaceholder || n == len(rest) || rest[n] != ']' {
-			return p, 0, false
-		}
-		p.kind = kind(k)
-		return p, len("[") + len(typ) + len("_") + n + len("]"), true
-	}
-	return p, 0, false
 }
