@@ -4,7 +4,7 @@ package phi
 func personCues() []cueList {
 	return []cueList{
 		{flags: title, words: "mr mrs ms miss mx dr drs prof professor doctor sir madam dame rev reverend sr sra herr herrn frau fräulein mme mlle monsieur madame señor señora señorita senor senora doña dona signor signora mevrouw meneer dhr mevr pani smt shri sri kumari sgt capt cpt lt officer detective pastor rabbi imam"},
-		{flags: kin, words: people},
+		{flags: kin, words: persons},
 		{flags: naming, words: "named called name names surname firstname lastname alias nickname aka namely"},
 		{flags: greeting, words: "hi hello hey dear thanks cheers regards sincerely bye goodbye welcome"},
 		{flags: condition, words: conditions},
@@ -23,8 +23,8 @@ func personCues() []cueList {
 	}
 }
 
-// people are words that a name may follow.
-const people = `patient pt pts client mother father mom mum dad wife husband spouse partner son daughter brother sister aunt
+// persons are words that a name may follow.
+const persons = `patient pt pts client mother father mom mum dad wife husband spouse partner son daughter brother sister aunt
 uncle cousin grandmother grandfather grandma grandpa friend neighbor neighbour roommate nurse physician surgeon
 therapist caregiver guardian attending resident colleague boss landlord mrn male female man woman boy girl
 gentleman lady boyfriend girlfriend fiance nephew niece stepfather stepmother stepson stepdaughter stepdad stepmom

@@ -37,7 +37,7 @@ for patients like Ingrid Q. Solberg who smoke => for patients like [NAME_1] who 
 Patient: Whitfield, Dorothy A.   Sex: F => Patient: [NAME_1]   Sex: F
 Patient Name: JANE ROE, then SMITH, JOHN => Patient Name: [NAME_1], then [NAME_2]
 Name: ROE, JANE => Name: [NAME_1]
-Ms. D'Angelo and D'Angelo Russell; client Featherstone smokes => Ms. [NAME_1] and [NAME_2]; client [NAME_3] smokes
+Ms. D'Angelo and D'Angelo Russell; client Featherstone smokes => Ms. [NAME_1] and [NAME_1]; client [NAME_2] smokes
 hi my name is jonathan smith, and this is sarah => hi my name is [NAME_1], and this is [NAME_2]
 i am wanda, im svetlana. => i am [NAME_1], im [NAME_2].
 i'm grace kowalski and my son tommy is ill => i'm [NAME_1] and my son [NAME_2] is ill
@@ -49,10 +49,10 @@ Ask Nurse Kelly O'Brien or J. R. Patterson => Ask Nurse [NAME_1] or [NAME_2]
 Signed, Amara Nwosu, MD => Signed, [NAME_1], MD
 a girl named Nevaeh and a boy called Tobias => a girl named [NAME_1] and a boy called [NAME_2]
 Thomas has a fever; yesterday michael had one => [NAME_1] has a fever; yesterday [NAME_2] had one
-Mr. Madrid and Ana Madrid => Mr. [NAME_1] and [NAME_2]
+Mr. Madrid and Ana Madrid => Mr. [NAME_1] and [NAME_1]
 Dr. Wilson thinks of Wilson's disease; Wilson will call => Dr. [NAME_1] thinks of Wilson's disease; [NAME_1] will call
 José and Zoë Müller => [NAME_1] and [NAME_2]
-Kathleen Byrne fell. Byrne was alone. => [NAME_1] fell. [NAME_2] was alone.
+Kathleen Byrne fell. Byrne was alone. => [NAME_1] fell. [NAME_1] was alone.
 Dear Hiroshi, your father Kenji called => Dear [NAME_1], your father [NAME_2] called
 his daughter Ifeoma, the interpreter Farzaneh Golshiri and her stepson Qxaro => his daughter [NAME_1], the interpreter [NAME_2] and her stepson [NAME_3]
 I told Amber that Crystal knows; please ask Qxaro or Obinna Eze => I told [NAME_1] that [NAME_2] knows; please ask [NAME_3] or [NAME_4]
@@ -62,6 +62,7 @@ Ludwig van Houten III and Herrn Özdemir; MD Oduya => [NAME_1] and Herrn [NAME_2
 | Tendai Moyo | F | => | [NAME_1] | F |
 patient lamar jennings mrn 4418820 => patient [NAME_1] mrn [MEDICAL_RECORD_1]
 -- Ottoline => -- [NAME_1]
+I am Qxaro; she's a Qxaro fan, I am Brazilian => I am [NAME_1]; she's a [NAME_1] fan, I am Brazilian
 `)
 }
 

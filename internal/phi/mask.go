@@ -16,6 +16,8 @@ type Masker struct {
 	taken   map[placeholder]bool
 	last    [kinds]int
 	key     []byte
+	people  people
+	known   map[uint64]struct{} // words of names, hashed
 }
 
 // placeholder is what stands for one value.
@@ -31,13 +33,7 @@ type placeholder struct {
 func (m *Masker) Mask(text string) (masked string, found []Finding) {
 	s := borrow()
 	defer s.release()
-	spans := s.scan(text)
-	for _, p := range s.placeholders {
-		if m.taken == nil {
-			m.taken = make(map[placeholder]bool)
-		}
-		m.taken[p] = true
-	}
+	spans := m.scan(s, text)
 	if len(spans) == 0 {
 		return text, nil
 	}
@@ -57,6 +53,40 @@ func (m *Masker) Mask(text string) (masked string, found []Finding) {
 	return b.String(), findings(text, spans)
 }
 
+// Read learns from a text what Mask would, and masks nothing: its names are found in
+// texts that are masked later, and the placeholders in it go to no value. Reading all
+// texts before masking the first lets what comes later explain what came before.
+func (m *Masker) Read(text string) {
+	s := borrow()
+	defer s.release()
+	m.scan(s, text)
+}
+
+// scan scans a text and remembers its placeholders, and its names if they were looked
+// for in all of it: not if it has several blocks.
+func (m *Masker) scan(s *scanner, text string) []span {
+	spans := s.scan(text, m.known)
+	for _, p := range s.placeholders {
+		if m.taken == nil {
+			m.taken = make(map[placeholder]bool)
+		}
+		m.taken[p] = true
+	}
+	if len(text) > blockSize {
+		return spans
+	}
+	for _, word := range s.fresh {
+		if len(m.known) == maxKnown {
+			break
+		}
+		if m.known == nil {
+			m.known = make(map[uint64]struct{})
+		}
+		m.known[word] = struct{}{}
+	}
+	return spans
+}
+
 // number returns the number of a value.
 func (m *Masker) number(k kind, value string) int {
 	m.key = essence(append(m.key[:0], byte(k)), value)
@@ -66,11 +96,20 @@ func (m *Masker) number(k kind, value string) int {
 	if m.numbers == nil {
 		m.numbers = make(map[string]int)
 	}
+	if k == kindName {
+		if n, ok := m.people.find(value); ok {
+			m.numbers[string(m.key)] = n
+			return n
+		}
+	}
 	m.last[k]++
 	for m.taken[placeholder{k, m.last[k]}] {
 		m.last[k]++
 	}
 	m.numbers[string(m.key)] = m.last[k]
+	if k == kindName {
+		m.people.add(value, m.last[k])
+	}
 	return m.last[k]
 }
 

@@ -434,7 +434,7 @@ func (s *scanner) capitalised(i int32) (m match, ok bool) {
 	case !word:
 		return m, f&place == 0 || !s.placed(i)
 	}
-	if s.within(i) || f&worded != 0 && s.among(i, last) {
+	if s.midSentence(i) || f&worded != 0 && s.among(i, last) {
 		return m, true
 	}
 	// A word that is also a name, alone.

@@ -1,5 +1,7 @@
 package phi
 
+import "strings"
+
 // unheard tells whether a word could be a name that no list has: it has a capital
 // and is known as nothing else.
 func (s *scanner) unheard(i int32) bool {
@@ -53,7 +55,19 @@ func (s *scanner) among(first, last int32) bool {
 		p = s.prev(p)
 		return s.equal(p, "attn") || s.equal(p, "cc") || s.equal(p, "signed") || s.has(p, kin)
 	}
-	return s.has(p, telling) && s.tokens[first].gap == spaces || s.signature(first, last)
+	return s.has(p, telling) && s.tokens[first].gap == spaces || s.introduced(first) && !s.origin(first) || s.signature(first, last)
+}
+
+// origin tells by its ending whether a word may say where somebody comes from, or
+// what they believe.
+func (s *scanner) origin(i int32) bool {
+	word := s.string(i)
+	for _, end := range []string{"an", "ish", "ese", "ic", "ist", "im", "ew", "ch"} {
+		if strings.HasSuffix(word, end) && !s.has(i, given) {
+			return true
+		}
+	}
+	return false
 }
 
 // personFound tells whether a token is the name of a person.
@@ -81,9 +95,9 @@ func (s *scanner) subject(i int32) bool {
 	return (s.has(q, verbal) || s.equal(q, "is")) && s.tokens[q].upper == lower && !s.has(i, place)
 }
 
-// within tells whether a word that is also a name stands with a capital within
+// midSentence tells whether a word that is also a name stands with a capital within
 // a sentence of other words: told Amber that.
-func (s *scanner) within(i int32) bool {
+func (s *scanner) midSentence(i int32) bool {
 	p, q := s.prev(i), s.next(i)
 	if s.tokens[p].class != isWord || s.tokens[p].upper != lower || s.tokens[i].gap != spaces || s.capital(q) && !s.has(q, family) {
 		return false

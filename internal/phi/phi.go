@@ -58,7 +58,7 @@ type Finding struct {
 func Find(text string) []Finding {
 	s := borrow()
 	defer s.release()
-	return findings(text, s.scan(text))
+	return findings(text, s.scan(text, nil))
 }
 
 // findings turns spans of bytes into findings.

@@ -77,7 +77,10 @@ func (s *scanner) match(i int32, p phase) (m match, ok bool) {
 		}
 		return s.place(i)
 	case phaseName:
-		return s.name(i)
+		if m, ok = s.name(i); ok || t.phases&remembered == 0 {
+			return m, ok
+		}
+		return s.again(i)
 	}
 	return m, false
 }

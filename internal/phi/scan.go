@@ -114,7 +114,14 @@ type scanner struct {
 	spans        []span
 	placeholders []placeholder
 	fold         [maxWord + 2*utf8.UTFMax]byte
-	learned      map[uint64]struct{} // words of names, hashed
+	known        map[uint64]struct{} // words of names in texts before, hashed
+	learned      map[uint64]struct{} // those of the block
+	fresh        []uint64            // the same, in the order in which they were learned
+	taught       int                 // how many of all were learned from
+	indexed      bool                // whether what follows is of the block
+	places       map[uint64]int32    // the last token that is a word
+	same         []int32             // the one before with the same word
+	hits         []int32             // words that were just learned
 }
 
 var scanners = sync.Pool{New: func() any { return &scanner{words: loadDictionary()} }} //nolint:gochecknoglobals // buffers to reuse
@@ -123,16 +130,18 @@ func borrow() *scanner { return scanners.Get().(*scanner) } //nolint:errcheck //
 
 // release gives the scanner back, without the text.
 func (s *scanner) release() {
-	s.text = ""
+	s.text, s.known = "", nil
 	if cap(s.tokens) > 4*blockSize {
 		return
 	}
 	scanners.Put(s)
 }
 
-// scan returns what is to be masked. The result is valid until release.
-func (s *scanner) scan(text string) []span {
-	s.spans, s.placeholders = s.spans[:0], s.placeholders[:0]
+// scan returns what is to be masked. known are words of names, which are names here
+// too. The result is valid until release.
+func (s *scanner) scan(text string, known map[uint64]struct{}) []span {
+	s.known = known
+	s.spans, s.placeholders, s.fresh = s.spans[:0], s.placeholders[:0], s.fresh[:0]
 	for at := 0; at < len(text); {
 		end := at + blockEnd(text[at:])
 		s.block(text[at:end], at)
@@ -167,11 +176,7 @@ func (s *scanner) block(text string, offset int) {
 			}
 		}
 	}
-	if len(s.changed) == 0 {
-		return
-	}
-	s.revisit()
-	if s.learn() {
+	for s.recall(); len(s.changed) > 0; s.learn() {
 		s.revisit()
 	}
 	slices.Sort(s.all)
@@ -234,9 +239,10 @@ func (s *scanner) try(i int32, p phase) {
 	}
 	if m, ok := s.match(i, p); ok && s.whole(m) {
 		s.found(m)
-		if m.kind == kindLocation {
+		switch m.kind { //nolint:exhaustive // the others have no parts that are found apart
+		case kindLocation:
 			s.address(m.first)
-		} else if m.kind == kindDate {
+		case kindDate:
 			s.dayOf(m.first)
 		}
 	}
