@@ -18,30 +18,31 @@ func cues() []cueList {
 func numberCues() []cueList {
 	return []cueList{
 		{flags: flags(cueRecord), words: "mrn emr ehr medrec nhs chi"},
+		{flags: flags(cueRecord) | weak, words: "hospital"},
 		{flags: flags(cueRecord) | weak, words: "record records chart charts rec"},
 		{flags: flags(cuePlan), words: "hmo ppo medicare medicaid hicn mbi hpn beneficiary ohip kvnr versichertennummer versichertennr krankenkasse"},
-		{flags: flags(cuePlan) | weak, words: "insurance insurer ins policy plan member subscriber coverage payer membership group health rxbin"},
+		{flags: flags(cuePlan) | weak, words: "insurance insurer ins policy plan member subscriber coverage payer membership group grp health"},
 		{flags: flags(cueAccount), words: "acct iban routing"},
 		{flags: flags(cueAccount) | weak, words: "account card invoice billing bank sort statement konto kontonummer compte"},
 		{flags: flags(cueLicense), words: "dea npi passport"},
 		{flags: flags(cueLicense) | weak, words: "license licence lic certificate cert dl permit registration"},
 		{flags: flags(cueVehicle), words: "vin"},
-		{flags: flags(cuePlate), words: "plate plates"},
-		{flags: flags(cueVehicle) | weak, words: "vehicle"},
+		{flags: flags(cuePlate), words: "plate plates tag"},
+		{flags: flags(cueVehicle) | weak, words: "vehicle reg"},
 		{flags: flags(cueDevice), words: "imei udi sn"},
 		{flags: flags(cueDevice) | weak, words: "serial device pacemaker implant lot"},
-		{flags: flags(cueIdent), words: "id ids identifier uid uuid guid fin csn"},
-		{flags: flags(cueIdent) | weak, words: "ref reference code case claim confirmation encounter accession specimen ticket order study patient pt employee student visit file site token session"},
+		{flags: flags(cueIdent), words: "id ids identifier uid uuid guid fin csn username userid login"},
+		{flags: flags(cueIdent) | weak, words: "ref reference code case claim confirmation encounter accession specimen ticket order study patient pt employee student visit file site token session subject participant booking tracking badge"},
 		{flags: flags(cueSSN), words: "ssn ssns itin ein nino cpf bsn dni nie nif pesel personnummer aadhaar aadhar curp tfn ppsn ahv rrn codice fiscale sécurité"},
 		{flags: flags(cueSSN) | weak, words: "social sin ni national"},
 		{flags: flags(cuePhone), words: "phone phones tel telephone mobile whatsapp pager voicemail landline téléphone telefon telefono teléfono telefone tél handy móvil celular mobil portable ph"},
 		{flags: flags(cuePhone) | weak, words: "call calls cell contact contacts reach text sms ring dial callback"},
-		{flags: flags(cueFax), words: "fax faxed facsimile telefax"},
+		{flags: flags(cueFax), words: "fax faxed facsimile telefax fx"},
 		{flags: flags(cuePublic), words: "ndc isbn issn doi pmid upc version"},
 		{flags: ninety, words: "ninety"},
 		{flags: flags(cueZIP), words: "zip zipcode postcode postal cep plz pincode"},
 		{flags: flags(cueFiller), words: "number numbers num no nr nbr"},
-		{flags: flags(cueOf), words: "is of was as the a at on my me us her his their security"},
+		{flags: flags(cueOf), words: "is of was as the a at on my me us her his their security in ending ends with last four digits"},
 		{flags: month, words: "january february march april may june july august september october november december jan feb mar apr jun jul aug sep sept oct nov dec"},
 		{flags: weekday, words: "monday tuesday wednesday thursday friday saturday sunday"},
 		{flags: weekdayAbb, words: "mon tue tues wed thu thur thurs fri sat sun"},
@@ -65,7 +66,7 @@ breathing ulcer nodules nodule aneurysm plexus ganglion ligament tendon fascia g
 chromosome mutation protein antigen antibody antibodies receptor lactate model theory plot curve diagram
 hypothesis conjecture paradox protocol dysplasia degeneration atrophy ataxia encephalopathy purpura vasculitis
 granulomatosis cardiomyopathy nephropathy neuropathy deformity declaration dystrophy tetralogy drain tear pupil
-assessment cognitive scoring exam data researchers experts virus flu fever brace definition measles sprouts wort
+assessment cognitive scoring exam data researchers experts virus flu fever brace definition measles sprouts splint splints pin pins complex apple incision lesion lesions wire bandage proceedings journal declarations wort
 lace oil tea extract initiative gastritis ring rings anomaly malformation status`
 
 // functionWords are never part of a name, but for will and may.
@@ -78,7 +79,7 @@ either neither more most less least many much few own same other another such st
 
 // chatWords are no names in lower case, and no places behind "at".
 const chatWords = `baseline discharge admission follow bedside triage presentation midnight noon night home work screening enrollment
-randomization diagnosis onset term birth rest least first last dawn lunch dinner breakfast bedtime christmas easter please thank thanks ok okay sorry well now today tomorrow yesterday given get got im ive dont cant need needs
+randomization diagnosis onset term birth rest least first last dawn lunch dinner breakfast bedtime christmas easter spring summer autumn fall winter please thank thanks ok okay sorry well now today tomorrow yesterday given get got im ive dont cant need needs
 want wants help feel feeling feels like said says say tell told go going went come came take taking taken let's
 lets see ask asked asking not really doing trying hoping having calling writing looking worried sick tired happy
 sad glad sure fine good bad back new able ready allergic pregnant`

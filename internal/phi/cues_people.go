@@ -3,7 +3,7 @@ package phi
 // personCues tell where a name may stand, and where none does.
 func personCues() []cueList {
 	return []cueList{
-		{flags: title, words: "mr mrs ms miss mx dr drs prof professor doctor sir madam dame rev reverend sr sra herr herrn frau fräulein mme mlle monsieur madame señor señora señorita senor senora doña dona signor signora mevrouw meneer dhr mevr pani smt shri sri kumari sgt capt cpt lt officer detective pastor rabbi imam"},
+		{flags: title, words: "mr mrs ms miss mx dr drs prof professor doctor sir madam dame rev reverend sr sra herr herrn frau fräulein mme mlle monsieur madame señor señora señorita senor senora doña dona signor signora mevrouw meneer dhr mevr pani smt shri sri kumari sgt capt cpt lt officer detective pastor rabbi imam lord captain colonel dra"},
 		{flags: kin, words: persons},
 		{flags: naming, words: "named called name names surname firstname lastname alias nickname aka namely"},
 		{flags: greeting, words: "hi hello hey dear thanks cheers regards sincerely bye goodbye welcome"},
@@ -33,7 +33,7 @@ carer caretaker interpreter translator chaplain counselor counsellor dentist mid
 psychiatrist psychologist cardiologist oncologist neurologist dermatologist urologist nephrologist technician
 phlebotomist dietitian nutritionist paramedic receptionist secretary caller subscriber guarantor policyholder
 cardholder beneficiary witness roommates classmate teacher coworker co-worker employee pcp assistant auntie granny nana
-nan papa mama mommy daddy daughters sons baby infant newborn`
+nan papa mama mommy daddy daughters sons kid child baby infant newborn`
 
 // everydayNames are names that are names in lower case, too: from general
 // knowledge, those of the most common in the United States that are nothing else.

@@ -6,7 +6,7 @@ func placeCues() []cueList {
 		{flags: facility, words: "hospital hospitals hosp clinic clinics infirmary hospice sanatorium polyclinic pharmacy medcenter"},
 		{flags: facility | avenida, words: "hôpital hopital ospedale krankenhaus klinikum klinik ziekenhuis clínica clinique policlinico sjukhus"},
 		{flags: avenida, words: "rue calle rua avenida via viale piazza carrer chemin ulica praça travessa"},
-		{flags: premises, words: "center centre centers memorial general regional health healthcare medical med office offices branch practice institute home campus dental rehab rehabilitation pediatrics orthopedics orthopaedics associates physicians university college school church care surgery ward pavilion"},
+		{flags: premises, words: "center centre centers memorial general regional health healthcare medical med office offices branch practice institute home campus dental rehab rehabilitation pediatrics orthopedics orthopaedics associates physicians university college school church care surgery ward pavilion facility manor residence residences"},
 		{flags: street, words: "street avenue road lane drive boulevard court terrace parkway highway crescent plaza circle trail alley turnpike parade mews embankment"},
 		{flags: streetAbb, words: "st ave av rd ln dr blvd ct pl pkwy hwy cres ter sq cir trl way square place row close gardens walk run loop pike cl gdns grove rise vale heights ridge hollow crossing quay"},
 		{flags: transfer, words: "admitted transferred referred discharged presented transported sent taken hospitalized hospitalised released brought rushed visited visiting visits visit"},

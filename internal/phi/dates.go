@@ -13,6 +13,14 @@ func (s *scanner) numeric(i int32) (m match, ok bool) {
 		if s.length(i) == len("20230214") {
 			return s.compact(i)
 		}
+		if g := s.groups(i); g.n == 3 && g.seps[1] == ' ' && g.seps[2] == ' ' && s.dated(i) && s.length(g.at[2]) == 4 && year(s.value(g.at[2])) &&
+			(monthDay(s.value(i), s.value(g.at[1])) || monthDay(s.value(g.at[1]), s.value(i))) {
+			return match{i, g.last, kindDate}, true // dob 2 14 1956
+		}
+		if s.length(i) == len("021423") && !s.glued(i) && s.ofDate(s.prev(i)) {
+			v := s.value(i)
+			return match{i, i, kindDate}, monthDay(v/10000, v/100%100) || monthDay(v/100%100, v/10000)
+		}
 		return m, false
 	}
 	second := s.next(sep)
@@ -41,10 +49,10 @@ func (s *scanner) numeric(i int32) (m match, ok bool) {
 	case s.length(second) == 4:
 		return m, mark == '/' && s.length(i) <= 2 && monthDay(a, 1) && year(b)
 	case s.length(i) == 4:
-		return m, mark != '.' && year(a) && s.length(second) == 2 && monthDay(b, 1) && s.dated(i)
+		return m, mark != '.' && year(a) && s.length(second) == 2 && monthDay(b, 1) && (s.dated(i) || s.tokens[s.prev(i)].class == isWord && !s.has(s.prev(i), function|preposed) && s.is(s.next(second), ','))
 	default:
 		return m, mark == '/' && s.length(i) <= 2 && s.length(second) <= 2 && (monthDay(a, b) || monthDay(b, a) || monthDay(a, 1)) &&
-			b > 0 && (s.dated(i) || s.beside(i, second)) && !s.has(s.next(second), unit) && !s.equal(s.next(second), "of")
+			b > 0 && (s.dated(i) || s.beside(i, second) || s.timely(i, second)) && !s.has(s.next(second), unit) && !s.equal(s.next(second), "of")
 	}
 }
 
@@ -62,6 +70,9 @@ func (s *scanner) spanned(i int32) bool {
 	if s.tokens[before].class == isFound {
 		return s.tokens[before].kind == kindDate
 	}
+	if month := s.prev(s.prev(before)); s.is(s.next(i), '/') && s.is(s.prev(before), '/') {
+		return s.is(s.prev(month), '(') || s.value(month) > s.value(before) // (4/11-4/15), 6/1-6/5
+	}
 	sep, month := s.next(i), s.next(s.next(i))
 	return ends(before, s.prev(before)) && ends(i, sep) && ends(s.next(s.next(month)), s.next(month))
 }
@@ -76,9 +87,51 @@ func (s *scanner) beside(i, day int32) bool {
 	if s.behind(i, kindDate) || (s.behind(i, kindName) || s.behind(i, kindLocation)) && (s.ends(q) || s.has(q, function)) {
 		return true
 	}
-	// 3/14 is a day where words say when, and no usual fraction.
+	// 3/14 is a day where it is no usual fraction or score and no noun follows.
 	v := max(s.value(day), s.value(i))
-	return v > 12 && v != 15 && v != 16 && v != 20 && v != 24 && v != 25 && v != 30 && (s.equal(p, "again") || s.equal(p, "to") && s.has(q, function)) && (s.ends(q) || s.has(q, function|chatty))
+	return v > 12 && v != 15 && v != 16 && v != 20 && v != 24 && v != 25 && v != 30 && !s.equal(p, "in") && !s.equal(p, "of") && !s.equal(p, "exp") && s.tokens[p].class == isWord &&
+		!s.has(p, condition|unit) && (s.ends(q) || s.has(q, function|chatty))
+}
+
+// timely tells whether the words before a month and a day tell of something that
+// happens on a day: called 5/12, labs 9/3, Mon 3/3.
+func (s *scanner) timely(i, day int32) bool {
+	p, v := s.prev(i), s.value(day)
+	if s.is(p, '(') {
+		return s.spannedDays(day)
+	}
+	if s.is(p, '-') && s.behind(i, kindDate) || s.has(p, weekday|weekdayAbb) || s.booked(p) {
+		return true
+	}
+	if s.ends(i) || s.is(p, '.') {
+		return s.is(s.next(day), ':') || s.spannedDays(day) && s.value(i) > v // 6/6: rash
+	}
+	if v <= 5 {
+		return false
+	}
+	for _, w := range []string{"labs", "notified", "informed", "reviewed", "up", "tomorrow", "tmrw", "tmr", "today", "yesterday", "appt", "appointment", "called", "came", "went", "died", "left", "ultrasound", "mri", "ct", "xray", "surgery", "biopsy", "refill"} {
+		if s.equal(p, w) {
+			return true
+		}
+	}
+	return s.has(p, visit|transfer)
+}
+
+// booked tells whether a word is the "for" or "to" of a date: rescheduled for 3/4.
+func (s *scanner) booked(i int32) bool {
+	if !s.equal(i, "for") && !s.equal(i, "to") {
+		return false
+	}
+	p := s.prev(i)
+	return s.equal(p, "rescheduled") || s.equal(p, "scheduled") || s.equal(p, "booked") || s.equal(p, "moved") || s.equal(p, "planned") || s.equal(p, "appointment")
+}
+
+// spannedDays tells whether a dash and another month and day follow: 4/11-4/15.
+func (s *scanner) spannedDays(day int32) bool {
+	dash := s.next(day)
+	first := s.next(dash)
+	slash := s.next(first)
+	return s.is(dash, '-') && s.tokens[first].class == isNumber && s.is(slash, '/') && s.glued(slash) && s.value(s.next(slash)) > 0
 }
 
 // behind tells whether a finding of a kind stands before a token, or before the
@@ -89,6 +142,14 @@ func (s *scanner) behind(i int32, k kind) bool {
 		p = s.prev(p)
 	}
 	return s.tokens[p].class == isFound && s.tokens[p].kind == k
+}
+
+// ofDate tells whether a word, or the one before a colon, says that a date follows.
+func (s *scanner) ofDate(i int32) bool {
+	if s.is(i, ':') {
+		i = s.prev(i)
+	}
+	return s.equal(i, "date") || s.equal(i, "dob") || s.equal(i, "dos")
 }
 
 // compact finds a date of eight digits, year first.
@@ -135,7 +196,7 @@ func (s *scanner) dayMonth(i int32) (m match, ok bool) {
 	if s.equal(q, "of") || s.is(q, '-') || s.is(q, '.') || s.is(q, '/') {
 		q = s.next(q)
 	}
-	if s.equal(q, "de") {
+	if s.equal(q, "de") || s.equal(q, "er") && s.glued(q) {
 		q = s.next(q)
 	}
 	if s.has(q, foreign) && !s.glued(q) {
@@ -306,7 +367,7 @@ func (s *scanner) weekday(i int32) (m match, ok bool) {
 	if s.is(q, ',') || s.is(q, '.') || s.equal(q, "the") {
 		q = s.next(q)
 	}
-	if s.is(q, ',') {
+	if s.is(q, ',') || s.equal(q, "the") {
 		q = s.next(q)
 	}
 	if s.tokens[q].class == isFound && s.tokens[q].kind == kindDate && !s.is(s.prev(q), '.') {
@@ -350,6 +411,9 @@ func (s *scanner) age(i int32) (m match, ok bool) {
 		}
 	}
 	p := s.prev(i)
+	if s.has(q, ageUnit) && s.ends(s.next(q)) && (s.is(p, ',') || s.is(p, '(')) {
+		return m, !s.equal(q, "y")
+	}
 	for n := 0; n < 2 && (s.is(p, ':') || s.equal(p, "of") || s.equal(p, "is") || s.equal(p, "at") || s.equal(p, "just")); n++ {
 		p = s.prev(p)
 	}

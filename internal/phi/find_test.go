@@ -62,6 +62,8 @@ Ludwig van Houten III and Herrn Özdemir; MD Oduya => [NAME_1] and Herrn [NAME_2
 | Tendai Moyo | F | => | [NAME_1] | F |
 patient lamar jennings mrn 4418820 => patient [NAME_1] mrn [MEDICAL_RECORD_1]
 -- Ottoline => -- [NAME_1]
+Ask for Chance; came with Baraka; Siddharth and his wife left; NAME ROE, JANE => Ask for [NAME_1]; came with [NAME_2]; [NAME_3] and his wife left; NAME [NAME_4]
+Provider: Haldor Mikkelsen, Lord Ashdown said no; Dra. Quiroga => Provider: [NAME_1], Lord [NAME_2] said no; Dra. [NAME_3]
 I am Qxaro; she's a Qxaro fan, I am Brazilian => I am [NAME_1]; she's a [NAME_1] fan, I am Brazilian
 `)
 }
@@ -106,6 +108,8 @@ Keizersgracht 401, 1016 EK Amsterdam; Lindenstraße 14a, 50674 Köln; 12 rue des
 Calle Mayor 5, 28013 Madrid; CEP 01310-100; 9 Wattle Grove, Toowoomba QLD 4350 => [LOCATION_1]; CEP [LOCATION_2]; [LOCATION_3]
 was at mercy hospital, at the pain clinic, to outpatient clinic => was at [LOCATION_1], at the pain clinic, to outpatient clinic
 on Euclid Avenue and 5th Street; lives in Qxaro; Kalamazoo County; Royal Free Hospital => on [LOCATION_1] and [LOCATION_2]; lives in [LOCATION_3]; [LOCATION_4]; [LOCATION_5]
+Hauptstr. 7a, 80331 Munich; Via Garibaldi 12, 20121 Milan; 88 Queen Street East => [LOCATION_1]; [LOCATION_2]; [LOCATION_3]
+Taken to Mount Auburn; wants it sent to tampa; Oakmont Skilled Nursing Facility => Taken to [LOCATION_1]; wants it sent to [LOCATION_2]; [LOCATION_3]
 Hôpital Saint-Louis, All Saints Infirmary, Tulsa, Oklahoma 74103 => [LOCATION_1], [LOCATION_2], [LOCATION_3]
 from New York City and Los Angeles and são paulo => from [LOCATION_1] and [LOCATION_2] and [LOCATION_3]
 `)
@@ -114,6 +118,7 @@ from New York City and Los Angeles and são paulo => from [LOCATION_1] and [LOCA
 func TestWordsThatAreNoPlaces(t *testing.T) {
 	t.Parallel()
 	masks(t, `
+In Spring we plan; BCBS, ID# none; the Mayo study; ABA rules
 In the United States, Canada, Texas, New York State, New Mexico and South Asia
 seen at Baseline and at Discharge; look at Appendix A; at Stage IV
 seen at the clinic, in the ED, at triage; admitted to ICU; went to the Emergency Department
@@ -135,7 +140,9 @@ last Friday, on Monday, next july, Tuesday, April 4, mid-March, end of June => [
 seen on 08/22, admitted 4/12, on the 15th. => seen on [DATE_1], admitted [DATE_2], on the [DATE_3].
 Valid 01.02.2025–31.01.2026; Thursday, May 22nd, 2025; Mon 14 Apr => Valid [DATE_1]–[DATE_2]; [DATE_3]; [DATE_4]
 from 6/12 to 6/19; expires 2026-08; le 5 mai 2025; 5 de mayo de 2025; in may 2023 => from [DATE_1] to [DATE_2]; expires [DATE_3]; le [DATE_4]; [DATE_5]; in [DATE_6]
-DOB : 1 1 / 0 4 / 1 9 5 2 => DOB : [DATE_1]
+DOB : 1 1 / 0 4 / 1 9 5 2, dob 2 14 1956, discharge date 010924 => DOB : [DATE_1], dob [DATE_2], discharge date [DATE_3]
+called 5/12, labs 9/6 and rescheduled for 3/4; from Mon 3/3 to Fri 3/7 => called [DATE_1], labs [DATE_2] and rescheduled for [DATE_3]; from [DATE_4] to [DATE_5]
+course (4/11-4/15): stable. 6/6: rash. Le 1er février 2025. => course ([DATE_1]-[DATE_2]): stable. [DATE_3]: rash. Le [DATE_4].
 On 2023-02-14T10:22:33Z it began => On [DATE_1]T10:22:33Z it began
 `)
 }
@@ -146,7 +153,7 @@ func TestNumbersThatAreNoDates(t *testing.T) {
 BP 120/80 mmHg, 12/80 mmHg, took 1/2 tablet, pain 5/10, strength 4/5, 20/20 vision, 5/325 mg, C5/C6, L4-L5
 in 2021, the 1990s, 2019-2021, 2020/21, 24/7, 50/50, for 3 weeks, 3-4 times, 10-14 days, every 6-8 hours
 last year, last month, two years ago, in the summer of 2022, open Monday to Friday, on Sundays, at 10:30
-may 5 mg be enough? on 1/2 tablet since 3/4 of a year, 12/31/1850 in march i march on; sun exposure; sat down; version 1.2.3, 1.2.3.4.5, section 3.4.12
+may 5 mg be enough? on 1/2 tablet since 3/4 of a year, score 12/20, 3/4 questions, sizes 10/12, in 3/17 nodes, 2/3-3/4 cup, exp 12/26, 12/31/1850 in march i march on; sun exposure; sat down; version 1.2.3, 1.2.3.4.5, section 3.4.12
 `)
 }
 
@@ -154,7 +161,7 @@ func TestAges(t *testing.T) {
 	t.Parallel()
 	masks(t, `
 a 95-year-old, 90 yo F, aged 101, she turned 93, 92 y/o, 99 years old => a [AGE_1]-year-old, [AGE_2] yo F, aged [AGE_3], she turned [AGE_4], [AGE_5] y/o, [AGE_6] years old
-she died at 97; she is 92 and lives alone; 94F => she died at [AGE_1]; she is [AGE_2] and lives alone; [AGE_3]F
+she died at 97; she is 92 and lives alone; 94F; a man, 102 yrs, => she died at [AGE_1]; she is [AGE_2] and lives alone; [AGE_3]F; a man, [AGE_4] yrs,
 a ninety-two-year-old, aged ninety => a [AGE_1]-year-old, aged [AGE_2]
 ninety days, ninety-two patients
 an 89-year-old, 45 yo, aged 60-75, ages 18 to 89, over 65, 95 percent, 92% on air, 99 bpm, 100 patients, 90 years ago
@@ -182,6 +189,8 @@ CPF 529.982.247-25, NI QQ 12 34 56 C, AB123456C, 2 69 05 49 588 157 80 => CPF [S
 S S N : 5 2 4 - 7 1 - 0 0 9 2, tel: 0 1 6 1 4 9 6 0 1 2 3 => S S N : [SSN_1], tel: [PHONE_1]
 fax the ECG to 503-555-0199; 0044 20 7946 0999; (11) 98765-4321 => fax the ECG to [FAX_1]; [PHONE_1]; [PHONE_2]
 registration KX19 ZPT, Medicare card 2123 45670 1, permit 20931, 5582913 => registration [VEHICLE_1], Medicare card [HEALTH_PLAN_1], permit [LICENSE_1], [ID_1]
+plate no. B-MW 4471, tag 4GHT22, MR# 339120, SSN ending in 1120, account ending in 7781 => plate no. [VEHICLE_1], tag [VEHICLE_2], MR[MEDICAL_RECORD_1], SSN ending in [SSN_1], account ending in [ACCOUNT_1]
+booking ref LK8J2P, user id jrowe44, trial subject 114-0092 => booking ref [ID_1], user id [ID_2], trial subject [ID_3]
 case no. 55-1234, ref. code: EM-2554, patient ID #AB-987654, reference number X1ZSIHLS => case no. [ID_1], ref. code: [ID_2], patient ID [ID_3], reference number [ID_4]
 550e8400-e29b-41d4-a716-446655440000 and RV123456 and #991823 => [ID_1] and [ID_2] and [ID_3]
 `)
@@ -197,7 +206,7 @@ call 911 or 988, error code 404, page 10, order 66, room 12B, extension 5, lot s
 version 1.2.3.4, ratio 4:1, p < 0.001, 95% CI 1.2-3.4, n=1500, 10:30:45, a::b, std::string, 300.1.1.1
 insurance since 2021, records from 1999, her plan for 2024, the device of 2020, account for 50 percent
 4111 1111 1111 1112 has 16
-scale 1 2 3 4 5 6 7 8 9, 529.982.247-26 x, 2500000 platelets
+scale 1 2 3 4 5 6 7 8 9, 529.982.247-26 x, 2500000 platelets, total 1234567 steps, code SAVE10, firmware 8.1.0.22
 `)
 }
 

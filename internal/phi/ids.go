@@ -4,6 +4,7 @@ import "strings"
 
 // number applies the rules for what holds a number, from the strictest form to none.
 func (s *scanner) number(i int32) (m match, ok bool) {
+	s.grouped = 0
 	if s.length(i) == len("90210") && !s.glued(i) {
 		if m, ok = s.zip(i); ok {
 			return m, true
@@ -57,6 +58,7 @@ func (s *scanner) cueBefore(i int32) (h hint) {
 		case c == cueFiller:
 			h.marked = h.marked || h.cue == noCue && !s.equal(p, "no") || s.equal(p, "no")
 		case c == cueOf:
+			h.marked = h.marked || h.cue == noCue && (s.equal(p, "ending") || s.equal(p, "ends"))
 			if h.cue != noCue {
 				return h
 			}
@@ -221,13 +223,35 @@ func (s *scanner) identifier(i int32) (m match, ok bool) {
 	if len(form.text) == 17 && vin(form.text) {
 		return match{first, last, kindVehicle}, true
 	}
+	if k, from, is := s.behindLetters(i, first); is {
+		return match{from, last, k}, true
+	}
 	if h.cue == cueFiller || s.has(s.next(last), unit) && form.letters == 0 || s.is(s.next(last), '%') {
 		return m, false
+	}
+	if q := s.next(last); form.letters == 0 && form.joints == 0 && form.digits < 9 && from == first && s.tokens[q].class == isWord && s.tokens[q].upper == lower && s.tokens[q].gap == spaces && !s.has(q, function|verbal|cueMask) {
+		return m, false // 1234567 steps
 	}
 	if s.bare(form, from != first) {
 		return match{from, last, kindID}, true
 	}
 	return m, false
+}
+
+// behindLetters finds what is a number with letters before it, which stand apart: the
+// plate B-MW 4471, and MR# 339120.
+func (s *scanner) behindLetters(i, first int32) (k kind, from int32, ok bool) {
+	p := s.prev(first)
+	if s.is(p, '#') && s.equal(s.prev(p), "mr") && s.glued(p) {
+		return kindMedicalRecord, p, s.length(i) >= 3
+	}
+	if s.tokens[first].gap != spaces || s.tokens[p].class != isWord || s.tokens[p].upper != allUpper || s.length(p) > 3 {
+		return 0, first, false
+	}
+	if d := s.prev(p); s.is(d, '-') && s.glued(d) && s.glued(p) && s.tokens[s.prev(d)].upper == allUpper && s.length(s.prev(d)) <= 3 {
+		p = s.prev(d)
+	}
+	return kindVehicle, p, s.cueBefore(p).cue == cuePlate && s.length(i) <= 4
 }
 
 // kind returns what a hint makes of a number.
@@ -316,6 +340,12 @@ func (s *scanner) likely(h hint, f form, several bool, last int32) bool {
 	}
 	if f.joints == 0 && f.letters == 0 && f.digits == 4 && (f.text[:2] == "19" || f.text[:2] == "20") && (!h.strong || !h.marked) {
 		return false
+	}
+	if h.cue == cueIdent && f.caps && f.joints == 0 && f.letters >= 2 && f.groups >= 2 && len(f.text) >= 6 {
+		return true // LK8J2P
+	}
+	if h.cue == cueIdent && h.strong && f.joints == 0 && f.letters >= 3 && f.digits >= 2 && f.groups == 1 && !f.caps {
+		return true // jrowe44
 	}
 	switch {
 	case f.text == "" || f.digits == 0:

@@ -101,7 +101,7 @@ func (s *scanner) addressPart(first, last int32) (end int32, ok bool) {
 		return s.next(q), true // VIC 3550
 	case s.joinable(q, kindLocation):
 		return q, s.coded(q) || !comma && s.tokens[q].gap == spaces || comma && s.numbered(first)
-	case !s.has(q, regionHead|stateCode) || s.coded(last):
+	case !s.has(q, regionHead|stateCode) || s.coded(last) || s.numberFollows(q):
 		return last, false
 	case s.length(q) == 2 && (s.tokens[q].upper != allUpper || !comma && !s.coded(s.next(q))):
 		return last, false
@@ -114,6 +114,15 @@ func (s *scanner) addressPart(first, last int32) (end int32, ok bool) {
 // numbered tells whether a finding is a street with the number of a house, or a box.
 func (s *scanner) numbered(i int32) bool {
 	return s.joinable(i, kindLocation) && strings.ContainsAny(s.string(i), "0123456789") && !s.coded(i)
+}
+
+// endsInCode tells whether a finding is a street and a postcode, which a town follows.
+func (s *scanner) endsInCode(i int32) bool {
+	if !s.numbered(i) {
+		return false
+	}
+	_, code, ok := strings.Cut(s.string(i), ", ")
+	return ok && len(code) == 5 && strings.Trim(code, "0123456789") == ""
 }
 
 // coded tells whether a finding is a ZIP code or a postcode.
@@ -137,7 +146,7 @@ func (s *scanner) codeBefore(town int32) int32 {
 		p, digits = s.prev(p), 4
 	}
 	q := s.prev(p)
-	if s.tokens[p].class == isNumber && s.length(p) == digits && !s.glued(p) && (s.is(q, ',') || s.is(q, ':') || s.tokens[p].gap == newline || s.tokens[q].class == isStop) {
+	if s.tokens[p].class == isNumber && s.length(p) == digits && !s.glued(p) && (s.is(q, ',') || s.is(q, ':') || s.is(q, ';') || s.tokens[p].gap == newline || s.tokens[q].class == isStop) {
 		return p
 	}
 	return town

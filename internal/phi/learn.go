@@ -2,6 +2,7 @@ package phi
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,9 +41,7 @@ func (s *scanner) learn() {
 	first := len(s.fresh)
 	for ; s.taught < len(s.all); s.taught++ {
 		if t := &s.tokens[s.all[s.taught]]; t.kind == kindName {
-			for word := range words(s.text[t.start:t.end]) {
-				s.teach(word)
-			}
+			words(s.text[t.start:t.end], s.teach)
 		}
 	}
 	switch {
@@ -157,11 +156,31 @@ func (s *scanner) recalled(i int32) bool {
 	return t.upper != lower && t.flags&(family|given) != 0 && !s.heads(i) && !s.is(s.prev(i), '.')
 }
 
-// words yields the words of a name.
-func words(name string) func(yield func(string) bool) {
-	return strings.FieldsFuncSeq(name, func(r rune) bool {
-		return r < utf8.RuneSelf && (r|0x20 < 'a' || r|0x20 > 'z') || r >= utf8.RuneSelf && plain(r) != 0
-	})
+// words calls a function with each word of a name.
+func words(name string, do func(word string)) {
+	start := -1
+	for i := 0; i < len(name); {
+		size, letter := 1, false
+		switch bytesClasses[name[i]] {
+		case 'a', 'A':
+			letter = true
+		case 'h':
+			var r rune
+			r, size = utf8.DecodeRuneInString(name[i:])
+			letter = unicode.IsLetter(r) || unicode.IsMark(r)
+		}
+		switch {
+		case letter && start < 0:
+			start = i
+		case !letter && start >= 0:
+			do(name[start:i])
+			start = -1
+		}
+		i += size
+	}
+	if start >= 0 {
+		do(name[start:])
+	}
 }
 
 // particleWord tells whether a word of a name belongs to many names.

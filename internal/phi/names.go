@@ -210,11 +210,18 @@ func (s *scanner) naming(i int32) (m match, ok bool) {
 		}
 	} else {
 		switch {
-		case s.equal(q, "is"), s.is(q, ':'), s.is(q, '='), s.is(q, '-'):
+		case s.equal(q, "is"), s.equal(q, "was"), s.is(q, ':'), s.is(q, '='), s.is(q, '-'):
 			q = s.next(q)
 		case s.is(q, '\'') && s.equal(s.next(q), "s"):
 			q = s.next(s.next(q))
 		case s.capital(q) && s.has(q, given) && !s.has(q, english):
+		case s.tokens[i].upper == allUpper && s.equal(i, "name") && s.is(s.next(q), ',') && s.tokens[q].upper == allUpper && !s.has(q, english|naming):
+			last := s.next(s.next(q))
+			if s.tokens[last].upper == allUpper && s.length(last) > 1 {
+				last, _ = s.more(last, false)
+				return match{q, last, kindName}, true // NAME ROE, JANE
+			}
+			return m, false
 		default:
 			return m, false
 		}
@@ -346,6 +353,9 @@ func (s *scanner) introduced(i int32) bool {
 	case s.equal(p, "me"):
 		return s.equal(o, "call")
 	}
+	if s.equal(p, "to") || s.equal(p, "with") {
+		return s.equal(o, "talked") || s.equal(o, "spoke") || s.equal(o, "talking") || s.equal(o, "speak") || s.equal(o, "speaking")
+	}
 	return s.has(p, greeting|kin) || s.equal(p, "named") || s.equal(p, "told") || s.equal(p, "tell") || s.equal(p, "met") || s.equal(p, "saw")
 }
 
@@ -418,7 +428,7 @@ func (s *scanner) capitalised(i int32) (m match, ok bool) {
 			return m, f&region == 0 || s.has(last, family) || s.is(last, '.')
 		case f&given != 0:
 			// Will Smith, but no Rose Garden and no Vitamin D.
-			return m, s.has(last, family) && s.has(s.prev(i), telling) || s.is(last, '.') && abbreviated && f&givenCommon != 0 && (f&worded != 0 || s.personal(i, 8)) || (s.has(last, family) || f&worded != 0) && (!s.has(last, english) || s.has(last, familyCommon) && f&worded != 0)
+			return m, s.has(last, family) && s.has(s.prev(i), telling) || f&worded != 0 && s.is(s.next(last), ',') && s.aged(s.next(s.next(last))) || s.is(last, '.') && abbreviated && f&givenCommon != 0 && (f&worded != 0 || s.personal(i, 8)) || (s.has(last, family) || f&worded != 0) && (!s.has(last, english) || s.has(last, familyCommon) && f&worded != 0)
 		case word:
 			return m, false
 		}

@@ -105,10 +105,10 @@ func abbreviates(word string, words []string) bool {
 
 // partsOf returns the words of a name in lower case, without particles.
 func partsOf(name string) (parts []string) {
-	for word := range words(name) {
+	words(name, func(word string) {
 		if word = strings.ToLower(word); !particleWord(word) && len(parts) < maxParts {
 			parts = append(parts, word)
 		}
-	}
+	})
 	return parts
 }

@@ -31,7 +31,7 @@ func (s *scanner) among(first, last int32) bool {
 	p, q := s.prev(first), s.next(last)
 	switch {
 	case s.equal(q, "and"), s.equal(q, "or"), s.is(q, '&'):
-		if s.personFound(s.next(q)) {
+		if r := s.next(q); s.personFound(r) || s.has(s.next(r), kin) && (s.equal(r, "his") || s.equal(r, "her") || s.equal(r, "my")) {
 			return true
 		}
 	case s.has(q, verbal) && s.tokens[q].upper == lower && s.tokens[q].gap == spaces:
@@ -43,17 +43,24 @@ func (s *scanner) among(first, last int32) bool {
 	switch {
 	case s.equal(p, "and"), s.equal(p, "or"), s.is(p, '&'):
 		return s.personFound(s.prev(p))
+	case s.is(q, ',') && s.aged(s.next(q)):
+		return first != last
+	case s.equal(p, "for") && (s.equal(s.prev(p), "ask") || s.equal(s.prev(p), "asked") || s.equal(s.prev(p), "asking")):
+		return true
 	case s.is(p, '|') && s.is(q, '|'):
 		return first != last // a table
 	case s.tokens[p].upper == allUpper && (s.equal(p, "md") || s.equal(p, "rn") || s.equal(p, "np") || s.equal(p, "pa")):
 		return !s.is(s.prev(p), ',')
 	case s.equal(p, "with"), s.equal(p, "to"):
 		p = s.prev(p)
+		if s.equal(p, "came") || s.equal(p, "lives") || s.equal(p, "went") || s.equal(p, "arrived") || s.equal(p, "lived") || s.equal(p, "along") || s.equal(p, "together") {
+			return true
+		}
 		return s.equal(p, "spoke") || s.equal(p, "speak") || s.equal(p, "spoken") || s.equal(p, "speaking") || s.equal(p, "talked") ||
 			s.equal(p, "talk") || s.equal(p, "met") || s.equal(p, "attn")
 	case s.is(p, ':'):
 		p = s.prev(p)
-		return s.equal(p, "attn") || s.equal(p, "cc") || s.equal(p, "signed") || s.has(p, kin)
+		return first != last && s.unheard(first) || s.equal(p, "attn") || s.equal(p, "cc") || s.equal(p, "signed") || s.has(p, kin)
 	}
 	return s.has(p, telling) && s.tokens[first].gap == spaces || s.introduced(first) && !s.origin(first) || s.signature(first, last)
 }
@@ -75,9 +82,19 @@ func (s *scanner) personFound(i int32) bool {
 	return s.tokens[i].class == isFound && s.tokens[i].kind == kindName
 }
 
-// signature tells whether words stand alone on a line behind two dashes.
+// aged tells whether a number is an age in apposition: Violet Plume, 6 months, ...
+func (s *scanner) aged(i int32) bool {
+	q := s.next(i)
+	return s.tokens[i].class == isNumber && s.length(i) <= 3 && (s.is(q, ',') || s.has(q, ageUnit) || s.equal(q, "months") || s.equal(q, "weeks"))
+}
+
+// signature tells whether words stand alone on a line behind two dashes, or on the
+// last one behind a comma.
 func (s *scanner) signature(first, last int32) bool {
 	p := s.prev(first)
+	if s.tokens[first].gap == newline && s.is(p, ',') {
+		return s.tokens[s.next(last)].class == isStop && s.tokens[s.prev(p)].upper == lower
+	}
 	if !s.is(p, '-') || s.tokens[first].gap == newline {
 		return false
 	}
@@ -102,17 +119,20 @@ func (s *scanner) midSentence(i int32) bool {
 	if s.tokens[p].class != isWord || s.tokens[p].upper != lower || s.tokens[i].gap != spaces || s.capital(q) && !s.has(q, family) {
 		return false
 	}
-	return s.has(i, worded) && !s.has(i, month) && !s.equal(p, "the") && !s.equal(p, "a") && !s.equal(p, "an") && !s.has(p, preposed)
+	if !s.has(i, given) || s.has(i, medical|condition|facility|premises|unit|title|kin|weekday|region|street|eponym|chatty) {
+		return false
+	}
+	return !s.has(i, month) && !s.equal(p, "the") && !s.equal(p, "a") && !s.equal(p, "an") && !s.has(p, preposed)
 }
 
 // imperative tells whether a word that is also a name starts a sentence as a verb:
 // Bill me, Pat dry, Mark the site.
 func (s *scanner) imperative(i int32) bool {
-	if p := s.prev(i); s.tokens[i].gap != newline && s.tokens[p].class != isStop && !s.is(p, '.') && !s.is(p, ';') {
+	if p := s.prev(i); s.tokens[i].gap != newline && s.tokens[p].class != isStop && !s.is(p, '.') && !s.is(p, ';') && !s.is(p, '?') && !s.is(p, '!') {
 		return false
 	}
 	q := s.next(i)
-	for _, w := range []string{"the", "for", "me", "it", "this", "my", "your", "a", "dry", "down", "up", "all", "any", "them", "us"} {
+	for _, w := range []string{"the", "for", "me", "it", "this", "my", "your", "a", "dry", "down", "up", "all", "any", "them", "us", "of", "if"} {
 		if s.equal(q, w) {
 			return true
 		}

@@ -14,8 +14,16 @@ func (g *groups) is(form string) bool {
 	return len(form) == 2*g.n-1 && string(g.form[:len(form)]) == form
 }
 
-// groups reads the groups of a number, from its first one.
-func (s *scanner) groups(i int32) (g groups) {
+// groups returns the groups of a number, from its first one. They are read once for
+// all rules of a number.
+func (s *scanner) groups(i int32) groups {
+	if s.grouped != i {
+		s.group, s.grouped = s.readGroups(i), i
+	}
+	return s.group
+}
+
+func (s *scanner) readGroups(i int32) (g groups) {
 	for q := i; g.n < len(g.at); {
 		if s.tokens[q].class != isNumber {
 			break

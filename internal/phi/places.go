@@ -1,5 +1,7 @@
 package phi
 
+import "strings"
+
 // nameable tells whether a word may be part of the name of a place.
 func (s *scanner) nameable(i int32) bool {
 	return s.capital(i) && !s.has(i, month|weekday) && (!s.has(i, function|title) || s.has(i, streetAbb) || s.equal(i, "all") && (s.equal(s.next(i), "saints") || s.equal(s.next(i), "souls")))
@@ -104,6 +106,9 @@ func (s *scanner) place(i int32) (m match, ok bool) {
 			return m, true
 		}
 	}
+	if code := s.codeBefore(i); code != i && t.upper == capital && s.is(s.prev(code), ',') && s.numbered(s.prev(s.prev(code))) {
+		return match{code, i, kindLocation}, true
+	}
 	if t.upper == capital || t.upper == allUpper {
 		return s.at(i)
 	}
@@ -162,14 +167,14 @@ func (s *scanner) at(i int32) (m match, ok bool) {
 	}
 	moved := s.equal(p, "visited") || s.equal(p, "visiting")
 	if s.equal(p, "to") || s.equal(p, "from") {
-		for q, n := s.prev(p), 0; n < 6 && !s.ends(q) && !moved; q, n = s.prev(q), n+1 {
+		for q, n := s.prev(p), 0; n < 6 && s.within(q) && !moved; q, n = s.prev(q), n+1 {
 			moved = s.has(q, transfer)
 		}
 		moved = moved && s.tokens[i].upper != lower && (s.tokens[i].flags&(english|given|region) == 0 || s.has(i, place) || s.capital(s.next(i)) && !s.has(i, given))
 	}
 	lives := false
 	if s.has(p, preposed) && !s.equal(p, "to") && !s.equal(p, "of") && !s.equal(p, "at") && s.unheard(i) {
-		for q, n := s.prev(p), 0; n < 5 && !s.ends(q) && !lives; q, n = s.prev(q), n+1 {
+		for q, n := s.prev(p), 0; n < 5 && s.within(q) && !lives; q, n = s.prev(q), n+1 {
 			lives = s.living(q)
 		}
 	}
@@ -218,6 +223,12 @@ func (s *scanner) living(i int32) bool {
 		}
 	}
 	return false
+}
+
+// within tells whether a token is within a sentence, the start of it included.
+func (s *scanner) within(i int32) bool {
+	t := &s.tokens[i]
+	return t.class != isStop && s.tokens[t.next].gap != newline && (t.class != isMark || strings.IndexByte(".,;:!?)", t.mark) < 0)
 }
 
 // saint tells whether a possessive ends a name such as St. Mary's.
@@ -314,9 +325,21 @@ func (s *scanner) town(i int32) (m match, ok bool) {
 		return m, false
 	}
 	m = match{i, last, kindLocation}
+	if p := s.prev(i); s.codeBefore(i) != i || s.tokens[i].gap == spaces && s.endsInCode(p) {
+		return m, s.tokens[i].upper != lower
+	}
 	f := s.tokens[i].flags
 	single := i == last
+	if single && f&chatty != 0 {
+		return m, false
+	}
 	in := s.placed(i)
+	if p := s.prev(i); single && !in && f&(family|given) != 0 && s.capital(p) && s.tokens[p].upper == s.tokens[i].upper && s.has(p, given) && !s.has(p, place|english) && s.tokens[i].gap == spaces {
+		return m, false // Wendell Fairbanks
+	}
+	if single && !in && s.tokens[i].upper == allUpper && s.length(i) < 5 {
+		return m, false
+	}
 	if s.tokens[i].upper == lower {
 		if !in {
 			return m, !single && !s.has(i, english|function)
@@ -356,13 +379,24 @@ func (s *scanner) town(i int32) (m match, ok bool) {
 // from tells whether "from" a place stands before "to" a token.
 func (s *scanner) from(i int32) bool {
 	p := s.prev(s.prev(i))
+	for q, n := p, 0; n < 4 && s.within(q); q, n = s.prev(q), n+1 {
+		if s.has(q, transfer) {
+			return true
+		}
+	}
 	return s.tokens[p].class == isFound && s.tokens[p].kind == kindLocation || s.equal(p, "moved") || s.equal(p, "relocated") || s.equal(p, "moving")
+}
+
+// numberFollows tells whether a word is the ID before a number, not Idaho.
+func (s *scanner) numberFollows(i int32) bool {
+	q := s.next(i)
+	return s.equal(i, "id") && (s.is(q, '#') || s.is(q, ':') || s.has(q, cueMask) || s.tokens[q].class == isNumber && s.length(q) != 5)
 }
 
 // beforeState finds the town before a state: "Twin Oaks, TX".
 func (s *scanner) beforeState(i int32) (m match, ok bool) {
 	comma := s.prev(i)
-	if !s.is(comma, ',') {
+	if !s.is(comma, ',') || s.numberFollows(i) {
 		return m, false
 	}
 	town := s.prev(comma)

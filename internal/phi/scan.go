@@ -111,6 +111,7 @@ type scanner struct {
 	changed      []int32 // findings around which the rules are to be applied anew
 	due          []int32
 	all          []int32 // findings
+	ordered      []int32 // the same in their order
 	spans        []span
 	placeholders []placeholder
 	fold         [maxWord + 2*utf8.UTFMax]byte
@@ -122,6 +123,8 @@ type scanner struct {
 	places       map[uint64]int32    // the last token that is a word
 	same         []int32             // the one before with the same word
 	hits         []int32             // words that were just learned
+	group        groups              // around the number to which rules are being applied
+	grouped      int32               // its token, 0 if none
 }
 
 var scanners = sync.Pool{New: func() any { return &scanner{words: loadDictionary()} }} //nolint:gochecknoglobals // buffers to reuse
@@ -179,8 +182,7 @@ func (s *scanner) block(text string, offset int) {
 	for s.recall(); len(s.changed) > 0; s.learn() {
 		s.revisit()
 	}
-	slices.Sort(s.all)
-	for _, i := range s.all {
+	for _, i := range s.inOrder(s.all) {
 		t := &s.tokens[i]
 		if t.kind == swallowed {
 			continue
@@ -189,14 +191,30 @@ func (s *scanner) block(text string, offset int) {
 	}
 }
 
+// inOrder sorts findings by where they stand. Many are not sorted but collected, when
+// all findings of the block are among them, which is faster.
+func (s *scanner) inOrder(found []int32) []int32 {
+	if len(found) < len(s.all) || len(found) < len(s.tokens)/16 {
+		slices.Sort(found)
+		return found
+	}
+	s.ordered = s.ordered[:0]
+	for i := s.tokens[0].next; i != 0; i = s.tokens[i].next {
+		if t := &s.tokens[i]; t.class == isFound && !t.fixed {
+			s.ordered = append(s.ordered, i)
+		}
+	}
+	return s.ordered
+}
+
 // revisit applies the rules anew around findings, until there are no new ones.
 // Each finding costs two times reach tokens at most, and once.
 func (s *scanner) revisit() {
 	for len(s.changed) > 0 {
-		slices.Sort(s.changed)
+		changed := s.inOrder(s.changed)
 		s.due = s.due[:0]
 		edge := int32(0) // how far the tokens behind the findings so far are due
-		for _, at := range s.changed {
+		for _, at := range changed {
 			if s.tokens[at].kind == swallowed {
 				continue // what became of it changed, too
 			}

@@ -42,10 +42,13 @@ func (s *scanner) street(i int32) (m match, ok bool) {
 	if s.is(q, '.') {
 		q = s.next(q)
 	}
+	if s.capital(q) && (s.equal(q, "north") || s.equal(q, "south") || s.equal(q, "east") || s.equal(q, "west") || s.equal(q, "nw") || s.equal(q, "ne") || s.equal(q, "sw") || s.equal(q, "se")) {
+		last, q = q, s.next(q)
+	}
 	if s.is(q, ',') {
 		q = s.next(q)
 	}
-	for _, w := range []string{"apt", "apartment", "suite", "ste", "unit", "flat", "room"} {
+	for _, w := range []string{"apt", "apartment", "suite", "ste", "unit", "flat", "room", "fl", "floor", "bldg"} {
 		if s.equal(q, w) || s.is(q, '#') {
 			if q = s.next(q); s.is(q, '.') || s.is(q, '#') {
 				q = s.next(q)
@@ -117,7 +120,7 @@ func (s *scanner) abroad(i int32) (m match, ok bool) {
 		return m, false
 	}
 	q := s.next(last)
-	if s.is(q, ',') {
+	if s.is(q, ',') || s.is(q, '.') && s.glued(q) {
 		q = s.next(q)
 	}
 	if s.tokens[q].class != isNumber || s.tokens[q].gap == newline || s.length(q) > 4 || s.has(s.next(q), unit) {
