@@ -126,7 +126,7 @@ vitamin type stage grade class group factor phase level score part section table
 inc ltd llc corp christ easter african american asian caucasian hispanic asberg latino latina european indian chinese japanese mexican arabic jewish muslim christian
 catholic english spanish french german italian russian korean vietnamese polish portuguese british irish scottish
 engl alzheimer diabetic hypertensive medicare medicaid internet google apple android iphone zoom facebook instagram whatsapp amazon
-uber tinder netflix linkedin microsoft excel word windows mychart epic cerner fitbit
+temp fx ramadan diwali uber tinder netflix linkedin microsoft excel word windows mychart epic cerner fitbit
 cardiology oncology neurology nephrology urology gastroenterology endocrinology dermatology hematology rheumatology
 pulmonology psychiatry psychology radiology pathology anesthesiology ophthalmology gynecology obstetrics pediatric
 orthopedic surgical emergency department inpatient outpatient ambulatory unit doctor nurse physician patient`

@@ -92,5 +92,7 @@ trendelenburg fowler valsalva epley dix hallpike phalen tinel cheyne stokes kuss
 strauss wegener goodpasture henoch schonlein schönlein berger alport bartter gitelman liddle fanconi von
 willebrand hageman christmas hansen mallory weiss johnson clark gilbert bouchard heberden felty still brugada fontan kasai whipple
 nissen billroth roux hartmann merkel langerhans birt dubin rotor crigler najjar patau prader willi angelman rett
-usher alagille arbor dukes breslow salter gustilo schober mcmurray spurling finkelstein bartholin skene cowper
+kocher weber rinne osler janeway mohs likert cronbach meier schatzki savary pfannenstiel kirschner steinmann trousseau chvostek
+cullen jaeger yankauer hegar bovie penrose malecot tenckhoff groshong takayasu lisfranc maisonneuve bankart
+schmorl galeazzi monteggia lhermitte adson usher alagille arbor dukes breslow salter gustilo schober mcmurray spurling finkelstein bartholin skene cowper
 henle purkinje schwann oddi vater peyer kupffer leydig sertoli starling atkins pilates`

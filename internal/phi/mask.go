@@ -9,8 +9,11 @@ import (
 
 // Masker replaces identifiers by placeholders such as [NAME_1]. The same value has
 // the same placeholder in every text that one Masker masks; values of one type that
-// differ only in case, spaces and punctuation are the same. The zero value is ready
-// to use. It holds what it has masked, and is not safe for concurrent use.
+// differ only in case, spaces and punctuation are the same, and so are the names that
+// can be one person's only: Ada Lovelace, Ada L., lovelace. Words of a name are found in
+// later texts too, in any case unless they are everyday words. The zero value is ready
+// to use. It holds what it has masked, and the words of some 4,000 names; it is not safe
+// for concurrent use.
 type Masker struct {
 	numbers map[string]int
 	taken   map[placeholder]bool

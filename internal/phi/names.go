@@ -353,6 +353,9 @@ func (s *scanner) introduced(i int32) bool {
 	case s.equal(p, "me"):
 		return s.equal(o, "call")
 	}
+	if s.equal(p, "and") && s.personFound(o) || s.equal(p, "its") || s.equal(p, "law") && s.equal(o, "in") {
+		return true
+	}
 	if s.equal(p, "to") || s.equal(p, "with") {
 		return s.equal(o, "talked") || s.equal(o, "spoke") || s.equal(o, "talking") || s.equal(o, "speak") || s.equal(o, "speaking")
 	}
@@ -411,7 +414,7 @@ func (s *scanner) capitalised(i int32) (m match, ok bool) {
 		return m, false
 	}
 	f := s.tokens[i].flags
-	if s.tokens[i].upper == allUpper && (f&given == 0 || f&acronym != 0 || parts == 1 || s.length(i) < 3) {
+	if s.tokens[i].upper == allUpper && (f&given == 0 || f&acronym != 0 || parts == 1 && (f&(givenCommon|english) != givenCommon || !s.among(i, last)) || s.length(i) < 3) {
 		return m, false
 	}
 	word := f&english != 0 && f&surely == 0
@@ -437,10 +440,12 @@ func (s *scanner) capitalised(i int32) (m match, ok bool) {
 	switch {
 	case s.degree(last) && f&(family|given) != 0:
 		return m, true
+	case f&given == 0 && s.alone(i):
+		return m, true
 	case f&given == 0 || f&(region|eponym) != 0 || f&month != 0 && !s.introduced(i):
 		return m, false
 	case f&givenCommon == 0:
-		return m, f&(english|place) == 0 && (s.apposed(i) || s.subject(i))
+		return m, f&(english|place|cueMask) == 0 && (s.length(i) > 3 || s.apposed(i) || s.subject(i))
 	case !word:
 		return m, f&place == 0 || !s.placed(i)
 	}

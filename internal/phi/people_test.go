@@ -56,8 +56,8 @@ func TestANameIsLinkedAcrossTexts(t *testing.T) {
 			[]string{"I am [NAME_1]", "ADA rules, parkinson's disease, Parkinson's, ada_1 and 3ada"},
 		},
 		"particles are nobody's": {
-			[]string{"Ludwig van Houten came", "a van der Berg graph, von Willebrand factor; Houten said so"},
-			[]string{"[NAME_1] came", "a van der Berg graph, von Willebrand factor; [NAME_1] said so"},
+			[]string{"Ludwig van Houten came", "van der waals forces, von Willebrand factor; Houten said so"},
+			[]string{"[NAME_1] came", "van der waals forces, von Willebrand factor; [NAME_1] said so"},
 		},
 		"a placeholder that comes later keeps its number": {
 			[]string{"I am Jane Doe", "[NAME_1] and jane"},

@@ -43,8 +43,8 @@ func (s *scanner) among(first, last int32) bool {
 	switch {
 	case s.equal(p, "and"), s.equal(p, "or"), s.is(p, '&'):
 		return s.personFound(s.prev(p))
-	case s.is(q, ',') && s.aged(s.next(q)):
-		return first != last
+	case s.is(q, ',') && s.aged(s.next(q)) || s.is(q, '(') && s.has(s.next(q), kin):
+		return first != last || !s.is(q, ',')
 	case s.equal(p, "for") && (s.equal(s.prev(p), "ask") || s.equal(s.prev(p), "asked") || s.equal(s.prev(p), "asking")):
 		return true
 	case s.is(p, '|') && s.is(q, '|'):
@@ -62,7 +62,7 @@ func (s *scanner) among(first, last int32) bool {
 		p = s.prev(p)
 		return first != last && s.unheard(first) || s.equal(p, "attn") || s.equal(p, "cc") || s.equal(p, "signed") || s.has(p, kin)
 	}
-	return s.has(p, telling) && s.tokens[first].gap == spaces || s.introduced(first) && !s.origin(first) || s.signature(first, last)
+	return (s.has(p, telling) || s.equal(p, "attn")) && s.tokens[first].gap == spaces || s.introduced(first) && !s.origin(first) || s.signature(first, last)
 }
 
 // origin tells by its ending whether a word may say where somebody comes from, or
@@ -123,6 +123,17 @@ func (s *scanner) midSentence(i int32) bool {
 		return false
 	}
 	return !s.has(i, month) && !s.equal(p, "the") && !s.equal(p, "a") && !s.equal(p, "an") && !s.has(p, preposed)
+}
+
+// alone tells whether a word is a family name that is nothing else, without a given
+// name or a title.
+func (s *scanner) alone(i int32) bool {
+	const other = region | eponym | place | english | medical | function | month | acronym | cueMask
+	q := s.next(i)
+	if s.is(q, '-') && s.glued(q) && s.has(s.next(q), eponym) {
+		return false // Wolff-Parkinson-White
+	}
+	return s.has(i, family) && !s.has(i, other) && s.length(i) > 3 && s.tokens[i].upper == capital && !s.capital(q)
 }
 
 // imperative tells whether a word that is also a name starts a sentence as a verb:

@@ -113,7 +113,7 @@ func (s *scanner) abroad(i int32) (m match, ok bool) {
 		if last == i || s.tokens[last].upper == lower {
 			return m, false
 		}
-		if house := s.prev(i); s.tokens[house].class == isNumber && s.length(house) <= 4 && s.tokens[i].gap == spaces {
+		if house := s.prev(i); s.tokens[house].class == isNumber && !s.glued(house) && s.tokens[i].upper != allUpper && s.length(house) <= 4 && s.tokens[i].gap == spaces {
 			return match{house, last, kindLocation}, true
 		}
 	} else if !s.streetEnding(i) {
