@@ -48,6 +48,9 @@ func TestPlaceholdersInTheTextKeepTheirNumbers(t *testing.T) {
 	require.Len(t, found, 4)
 	masked, _ = m.Mask("Dr. Doe")
 	require.Equal(t, "Dr. [NAME_6]", masked)
+	// Nor do they become part of an address or a date.
+	masked, _ = new(phi.Masker).Mask("Friday, [DATE_1]; 12 Elm Street, [LOCATION_1]")
+	require.Equal(t, "[DATE_2], [DATE_1]; [LOCATION_2], [LOCATION_1]", masked)
 }
 
 func TestWhatIsNoPlaceholder(t *testing.T) {
