@@ -9,15 +9,17 @@ import (
 )
 
 // masker replaces personal data. It gives the same placeholder to what it has seen
-// before.
+// before, and finds a name by its parts once it has read the whole of it.
 type masker interface {
+	Read(text string)
 	Mask(text string) (masked string, findings []phi.Finding)
 }
 
 func newMasker() masker { return &phi.Masker{} }
 
-// mask returns a request without personal data. One masker sees all of it, in
-// order, so that placeholders mean the same throughout. When it fails nothing comes
+// mask returns a request without personal data. One masker reads all of it first and
+// masks it in order then, so that placeholders mean the same throughout and a name
+// that is said in full once is known in every message. When it fails nothing comes
 // through: the fault is MASKING_FAILED.
 func mask(r Request, with masker) (masked Request, err error) {
 	defer func() {
@@ -27,6 +29,14 @@ func mask(r Request, with masker) (masked Request, err error) {
 				Because(&maskerPanic{kind: fmt.Sprintf("%T", value), stack: debug.Stack()})
 		}
 	}()
+	for _, m := range r.Messages {
+		if m.problem == "" {
+			with.Read(m.Content)
+		}
+	}
+	if r.Feedback != nil {
+		with.Read(r.Feedback.Text)
+	}
 	counts := map[string]int{}
 	text := func(text string) string {
 		clean, findings := with.Mask(text)

@@ -205,8 +205,21 @@ func TestPersonalDataIsMaskedTheSameThroughout(t *testing.T) {
 	require.Equal(t, map[string]int{"EMAIL": 4, "SSN": 1}, conversation.New("alice", uuid.New(), r, time.Now()).Masked)
 }
 
+func TestANameInAnyMessageIsKnownInAll(t *testing.T) {
+	t.Parallel()
+	r, err := parse(t, `{"session_id":"s","messages":[{"role":"user","content":"did you tell qxaro? [NAME_1] is none"},
+		{"role":"user","content":"I am Qxaro Umbero"},{"role":"assistant","content":"Hello Umbero"}],"feedback":{"text":"qxaro says thanks"}}`)
+	require.NoError(t, err)
+	require.Equal(t, "did you tell [NAME_2]? [NAME_1] is none", r.Messages[0].Content)
+	require.Equal(t, "I am [NAME_2]", r.Messages[1].Content)
+	require.Equal(t, "Hello [NAME_2]", r.Messages[2].Content)
+	require.Equal(t, "[NAME_2] says thanks", r.Feedback.Text)
+}
+
 // failing is a masker with a bug that quotes what it failed on.
 type failing struct{ on string }
+
+func (failing) Read(string) {}
 
 func (f failing) Mask(text string) (string, []phi.Finding) {
 	if strings.Contains(text, f.on) {

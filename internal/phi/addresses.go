@@ -219,7 +219,7 @@ func (s *scanner) ipv4(i int32) (m match, ok bool) {
 		return m, false
 	}
 	for p, n := s.prev(i), 0; n < 2; p, n = s.prev(p), n+1 {
-		if s.equal(p, "version") || s.equal(p, "v") || s.equal(p, "release") {
+		if s.equal(p, "version") || s.equal(p, "v") || s.equal(p, "release") || s.equal(p, "firmware") || s.equal(p, "build") {
 			return m, false
 		}
 	}

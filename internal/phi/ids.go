@@ -4,13 +4,14 @@ import "strings"
 
 // number applies the rules for what holds a number, from the strictest form to none.
 func (s *scanner) number(i int32) (m match, ok bool) {
+	s.grouped = 0
 	if s.length(i) == len("90210") && !s.glued(i) {
 		if m, ok = s.zip(i); ok {
 			return m, true
 		}
 	}
 	for _, rule := range [...]func(*scanner, int32) (match, bool){
-		(*scanner).age, (*scanner).social, (*scanner).phone, (*scanner).numeric, (*scanner).dayMonth, (*scanner).bank, (*scanner).identifier,
+		(*scanner).age, (*scanner).social, (*scanner).national, (*scanner).phone, (*scanner).spacedOut, (*scanner).numeric, (*scanner).dayMonth, (*scanner).bank, (*scanner).identifier,
 	} {
 		if m, ok = rule(s, i); ok {
 			return m, true
@@ -57,6 +58,7 @@ func (s *scanner) cueBefore(i int32) (h hint) {
 		case c == cueFiller:
 			h.marked = h.marked || h.cue == noCue && !s.equal(p, "no") || s.equal(p, "no")
 		case c == cueOf:
+			h.marked = h.marked || h.cue == noCue && (s.equal(p, "ending") || s.equal(p, "ends"))
 			if h.cue != noCue {
 				return h
 			}
@@ -66,7 +68,7 @@ func (s *scanner) cueBefore(i int32) (h hint) {
 			}
 			h.strong = h.strong || t.flags&weak == 0
 			h.cue = c
-		case c == cuePlate, c == cueSSN, c == cueZIP:
+		case c == cuePlate, c == cueSSN, c == cueZIP, c == cuePlan && h.cue == cueAccount:
 			h.cue = c
 		case t.flags&weak == 0:
 			h.strong = true
@@ -221,13 +223,35 @@ func (s *scanner) identifier(i int32) (m match, ok bool) {
 	if len(form.text) == 17 && vin(form.text) {
 		return match{first, last, kindVehicle}, true
 	}
+	if k, from, is := s.behindLetters(i, first); is {
+		return match{from, last, k}, true
+	}
 	if h.cue == cueFiller || s.has(s.next(last), unit) && form.letters == 0 || s.is(s.next(last), '%') {
 		return m, false
+	}
+	if q := s.next(last); form.letters == 0 && form.joints == 0 && form.digits < 9 && from == first && s.tokens[q].class == isWord && s.tokens[q].upper == lower && s.tokens[q].gap == spaces && !s.has(q, function|verbal|cueMask) {
+		return m, false // 1234567 steps
 	}
 	if s.bare(form, from != first) {
 		return match{from, last, kindID}, true
 	}
 	return m, false
+}
+
+// behindLetters finds what is a number with letters before it, which stand apart: the
+// plate B-MW 4471, and MR# 339120.
+func (s *scanner) behindLetters(i, first int32) (k kind, from int32, ok bool) {
+	p := s.prev(first)
+	if s.is(p, '#') && s.equal(s.prev(p), "mr") && s.glued(p) {
+		return kindMedicalRecord, p, s.length(i) >= 3
+	}
+	if s.tokens[first].gap != spaces || s.tokens[p].class != isWord || s.tokens[p].upper != allUpper || s.length(p) > 3 {
+		return 0, first, false
+	}
+	if d := s.prev(p); s.is(d, '-') && s.glued(d) && s.glued(p) && s.tokens[s.prev(d)].upper == allUpper && s.length(s.prev(d)) <= 3 {
+		p = s.prev(d)
+	}
+	return kindVehicle, p, s.cueBefore(p).cue == cuePlate && s.length(i) <= 4
 }
 
 // kind returns what a hint makes of a number.
@@ -294,7 +318,7 @@ func (s *scanner) form(first, last int32) (f form) {
 func (s *scanner) spread(last int32) int32 {
 	for range 6 {
 		q := s.next(last)
-		if s.tokens[q].class != isNumber || s.tokens[q].gap != spaces || s.length(q) < 2 || s.has(s.next(q), unit) || s.length(q) == 4 && year(s.value(q)) {
+		if s.tokens[q].class != isNumber || s.tokens[q].gap != spaces || s.length(q) < 2 && !s.ends(s.next(q)) || s.has(s.next(q), unit) || s.length(q) == 4 && year(s.value(q)) {
 			break
 		}
 		if r := s.next(q); s.glued(r) && (s.solid(r) || s.joint(r) && s.glued(s.next(r)) && s.solid(s.next(r))) {
@@ -317,6 +341,12 @@ func (s *scanner) likely(h hint, f form, several bool, last int32) bool {
 	if f.joints == 0 && f.letters == 0 && f.digits == 4 && (f.text[:2] == "19" || f.text[:2] == "20") && (!h.strong || !h.marked) {
 		return false
 	}
+	if h.cue == cueIdent && f.caps && f.joints == 0 && f.letters >= 2 && f.groups >= 2 && len(f.text) >= 6 {
+		return true // LK8J2P
+	}
+	if h.cue == cueIdent && h.strong && f.joints == 0 && f.letters >= 3 && f.digits >= 2 && f.groups == 1 && !f.caps {
+		return true // jrowe44
+	}
 	switch {
 	case f.text == "" || f.digits == 0:
 		return false
@@ -333,7 +363,7 @@ func (s *scanner) likely(h hint, f form, several bool, last int32) bool {
 	case h.strong, h.marked:
 		return f.digits >= 4 || f.digits == 3 && f.letters >= 1 && f.caps
 	}
-	return f.digits >= 6 || f.digits >= 4 && f.letters > 0 && f.caps || f.digits >= 5 && f.joints > 0
+	return f.digits >= 5 || f.digits >= 4 && f.letters > 0 && f.caps
 }
 
 // bare tells whether a chunk is an identifier by its form: many digits, letters
@@ -354,7 +384,7 @@ func (s *scanner) bare(f form, hash bool) bool {
 	case len(f.text) == 36 && f.joints == 4 && f.digits >= 6:
 		return true
 	case f.letters == 0 && f.joints == 0:
-		return f.digits >= 9 && strings.Trim(f.text, "0") != "" && !strings.HasSuffix(f.text, "000000")
+		return f.digits >= 7 && strings.Trim(f.text, "0") != "" && !strings.HasSuffix(f.text, "0000")
 	case f.letters == 0:
 		return f.groups >= 3 && f.digits >= 7 || f.groups == 2 && f.digits >= 9
 	case f.caps:

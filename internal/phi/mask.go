@@ -9,13 +9,18 @@ import (
 
 // Masker replaces identifiers by placeholders such as [NAME_1]. The same value has
 // the same placeholder in every text that one Masker masks; values of one type that
-// differ only in case, spaces and punctuation are the same. The zero value is ready
-// to use. It holds what it has masked, and is not safe for concurrent use.
+// differ only in case, spaces and punctuation are the same, and so are the names that
+// can be one person's only: Ada Lovelace, Ada L., lovelace. Words of a name are found in
+// later texts too, in any case unless they are everyday words. The zero value is ready
+// to use. It holds what it has masked, and the words of some 4,000 names; it is not safe
+// for concurrent use.
 type Masker struct {
 	numbers map[string]int
 	taken   map[placeholder]bool
 	last    [kinds]int
 	key     []byte
+	people  people
+	known   map[uint64]struct{} // words of names, hashed
 }
 
 // placeholder is what stands for one value.
@@ -31,13 +36,7 @@ type placeholder struct {
 func (m *Masker) Mask(text string) (masked string, found []Finding) {
 	s := borrow()
 	defer s.release()
-	spans := s.scan(text)
-	for _, p := range s.placeholders {
-		if m.taken == nil {
-			m.taken = make(map[placeholder]bool)
-		}
-		m.taken[p] = true
-	}
+	spans := m.scan(s, text)
 	if len(spans) == 0 {
 		return text, nil
 	}
@@ -57,6 +56,40 @@ func (m *Masker) Mask(text string) (masked string, found []Finding) {
 	return b.String(), findings(text, spans)
 }
 
+// Read learns from a text what Mask would, and masks nothing: its names are found in
+// texts that are masked later, and the placeholders in it go to no value. Reading all
+// texts before masking the first lets what comes later explain what came before.
+func (m *Masker) Read(text string) {
+	s := borrow()
+	defer s.release()
+	m.scan(s, text)
+}
+
+// scan scans a text and remembers its placeholders, and its names if they were looked
+// for in all of it: not if it has several blocks.
+func (m *Masker) scan(s *scanner, text string) []span {
+	spans := s.scan(text, m.known)
+	for _, p := range s.placeholders {
+		if m.taken == nil {
+			m.taken = make(map[placeholder]bool)
+		}
+		m.taken[p] = true
+	}
+	if len(text) > blockSize {
+		return spans
+	}
+	for _, word := range s.fresh {
+		if len(m.known) == maxKnown {
+			break
+		}
+		if m.known == nil {
+			m.known = make(map[uint64]struct{})
+		}
+		m.known[word] = struct{}{}
+	}
+	return spans
+}
+
 // number returns the number of a value.
 func (m *Masker) number(k kind, value string) int {
 	m.key = essence(append(m.key[:0], byte(k)), value)
@@ -66,11 +99,20 @@ func (m *Masker) number(k kind, value string) int {
 	if m.numbers == nil {
 		m.numbers = make(map[string]int)
 	}
+	if k == kindName {
+		if n, ok := m.people.find(value); ok {
+			m.numbers[string(m.key)] = n
+			return n
+		}
+	}
 	m.last[k]++
 	for m.taken[placeholder{k, m.last[k]}] {
 		m.last[k]++
 	}
 	m.numbers[string(m.key)] = m.last[k]
+	if k == kindName {
+		m.people.add(value, m.last[k])
+	}
 	return m.last[k]
 }
 
@@ -100,4 +142,28 @@ func essence(b []byte, value string) []byte {
 		return append(b, value...)
 	}
 	return b
+}
+
+// maxPlaceholder bounds the digits of a placeholder's number.
+const maxPlaceholder = 9
+
+// parsePlaceholder reads the placeholder that a text starts with.
+func parsePlaceholder(text string) (p placeholder, size int, ok bool) {
+	for k, typ := range Types() {
+		rest, is := strings.CutPrefix(text[1:], string(typ)+"_")
+		if !is {
+			continue
+		}
+		n := 0
+		for n < len(rest) && n <= maxPlaceholder && '0' <= rest[n] && rest[n] <= '9' {
+			p.number = 10*p.number + int(rest[n]-'0')
+			n++
+		}
+		if n == 0 || n > maxPlaceholder || n == len(rest) || rest[n] != ']' {
+			return p, 0, false
+		}
+		p.kind = kind(k)
+		return p, len("[") + len(typ) + len("_") + n + len("]"), true
+	}
+	return p, 0, false
 }

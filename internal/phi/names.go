@@ -1,7 +1,5 @@
 package phi
 
-import "strings"
-
 // name finds the name of a person at a word.
 func (s *scanner) name(i int32) (m match, ok bool) {
 	t := &s.tokens[i]
@@ -43,43 +41,6 @@ func (s *scanner) never(i int32) bool {
 		t.flags&(month|region|facility|regionHead) != 0 && t.flags&(given|family) == 0 || t.flags&acronym != 0 && t.upper == allUpper || s.remedy(i)
 }
 
-// remedy tells by its ending whether a word is a drug or a disease.
-func (s *scanner) remedy(i int32) bool {
-	if s.length(i) < 6 || s.has(i, givenCommon|familyCommon|english) {
-		return false
-	}
-	word := s.string(i)
-	var endings []string
-	switch word[len(word)-1] {
-	case 'a':
-		endings = []string{"emia", "aemia", "oma", "uria", "algia", "penia", "plegia"}
-	case 'b':
-		endings = []string{"mab", "nib"}
-	case 'e':
-		endings = []string{"azole", "cycline", "prazole", "tidine", "dipine", "oxetine", "glutide", "caine", "thiazide", "semide", "sone", "olone"}
-	case 'l':
-		endings = []string{"pril", "olol", "terol", "taxel"}
-	case 'm':
-		endings = []string{"zepam", "zolam", "opram"}
-	case 'n':
-		endings = []string{"statin", "sartan", "cillin", "mycin", "micin", "gliptin", "gliflozin", "xaban", "gatran", "parin", "setron", "triptan", "floxacin", "profen", "oxacin", "formin", "zosin", "platin", "rubicin"}
-	case 'r':
-		endings = []string{"vir"}
-	case 's':
-		endings = []string{"itis", "osis"}
-	case 't':
-		endings = []string{"lukast", "ologist"}
-	case 'y':
-		endings = []string{"pathy", "ectomy", "plasty", "scopy", "ology", "trophy", "therapy"}
-	}
-	for _, end := range endings {
-		if strings.HasSuffix(word, end) {
-			return true
-		}
-	}
-	return false
-}
-
 // initial tells whether a token is a capital that abbreviates a name, and returns
 // the last token of it, which is its dot if it has one.
 func (s *scanner) initial(i int32) (last int32, ok bool) {
@@ -95,6 +56,13 @@ func (s *scanner) initial(i int32) (last int32, ok bool) {
 // more returns the last token of a name, of which the words to a token are known.
 // loose lets lower case go on.
 func (s *scanner) more(last int32, loose bool) (end int32, parts int) {
+	last, parts = s.parts(last, loose)
+	return s.generation(last), parts
+}
+
+// parts returns the last token of a name without what may follow, and how many
+// words it has.
+func (s *scanner) parts(last int32, loose bool) (end int32, parts int) {
 	parts = 1
 	for parts < 4 {
 		q := s.next(last)
@@ -107,11 +75,13 @@ func (s *scanner) more(last int32, loose bool) (end int32, parts int) {
 				return last, parts
 			}
 			q = s.next(q)
-			if !s.capital(q) && (!loose || s.tokens[q].class != isWord) || s.has(q, function|condition) {
+			if !s.capital(q) && (!loose && !s.has(last, given) || s.tokens[q].class != isWord || !loose && s.has(q, english|unit|ageUnit)) || s.has(q, function|condition) {
 				return last, parts
 			}
 			last = q
 			continue
+		case s.arabic(q):
+			q = s.next(s.next(q))
 		case s.particle(q):
 			q = s.next(q)
 			if s.particle(q) {
@@ -140,10 +110,10 @@ func (s *scanner) more(last int32, loose bool) (end int32, parts int) {
 		}
 		switch {
 		case s.tokens[q].upper == lower:
-			if !loose || !s.has(q, family|given) && s.has(q, english) || s.has(q, english) && !s.has(q, familyCommon) || s.length(q) < 2 {
+			if !loose || s.has(q, kin|cueMask|unit|dated) || !s.has(q, family|given) && s.has(q, english) || s.has(q, english) && !s.has(q, familyCommon) || s.length(q) < 2 {
 				return last, parts
 			}
-		case !s.capital(q), s.has(q, title|kin|greeting) && !s.has(q, family|given), s.has(q, english) && !s.has(q, family|given) && (!s.has(last, givenCommon) || s.has(last, english) || s.has(q, visit|verbal|chatty|unit) || s.capital(s.next(q))), s.has(q, facility|street|premises) && !s.has(q, familyCommon):
+		case !s.capital(q), s.has(q, title|kin|greeting) && !s.has(q, family|given), s.has(q, english) && !s.has(q, family|given) && !s.compound(q) && (!s.has(last, givenCommon) || s.has(last, english|place) || s.has(q, visit|verbal|chatty|unit) || s.capital(s.next(q))), s.has(q, facility|street|premises) && !s.has(q, familyCommon):
 			return last, parts
 		case s.tokens[q].upper == allUpper && !s.has(q, family|given) && s.length(q) < 5:
 			return last, parts
@@ -152,6 +122,19 @@ func (s *scanner) more(last int32, loose bool) (end int32, parts int) {
 		parts++
 	}
 	return last, parts
+}
+
+// arabic tells whether an article that a hyphen joins to the word behind it starts
+// at a token: al-Rahman.
+func (s *scanner) arabic(i int32) bool {
+	dash := s.next(i)
+	return (s.equal(i, "al") || s.equal(i, "el") || s.equal(i, "ul") || s.equal(i, "ur")) && s.is(dash, '-') && s.glued(dash) && s.glued(s.next(dash)) && s.capital(s.next(dash))
+}
+
+// compound tells whether a word is the first half of a family name with a hyphen.
+func (s *scanner) compound(i int32) bool {
+	dash := s.next(i)
+	return s.is(dash, '-') && s.glued(dash) && s.glued(s.next(dash)) && s.capital(s.next(dash)) && s.has(s.next(dash), family)
 }
 
 // particle tells whether a word belongs to the family name behind it.
@@ -227,11 +210,18 @@ func (s *scanner) naming(i int32) (m match, ok bool) {
 		}
 	} else {
 		switch {
-		case s.equal(q, "is"), s.is(q, ':'), s.is(q, '='), s.is(q, '-'):
+		case s.equal(q, "is"), s.equal(q, "was"), s.is(q, ':'), s.is(q, '='), s.is(q, '-'):
 			q = s.next(q)
 		case s.is(q, '\'') && s.equal(s.next(q), "s"):
 			q = s.next(s.next(q))
 		case s.capital(q) && s.has(q, given) && !s.has(q, english):
+		case s.tokens[i].upper == allUpper && s.equal(i, "name") && s.is(s.next(q), ',') && s.tokens[q].upper == allUpper && !s.has(q, english|naming):
+			last := s.next(s.next(q))
+			if s.tokens[last].upper == allUpper && s.length(last) > 1 {
+				last, _ = s.more(last, false)
+				return match{q, last, kindName}, true // NAME ROE, JANE
+			}
+			return m, false
 		default:
 			return m, false
 		}
@@ -313,7 +303,10 @@ func (s *scanner) addressed(i int32) (m match, ok bool) {
 	case s.has(q, english) && !s.has(q, surely) && s.has(s.next(q), english) && !s.has(s.next(q), function|visit|kin) && s.tokens[s.next(q)].upper != lower:
 		return m, false
 	case !s.has(q, given|family):
-		// An unknown word: only with a second one or an initial.
+		// An unknown word: only with a second one or an initial, or for a relative.
+		if s.unheard(q) && s.relation(i) {
+			break
+		}
 		if _, parts := s.more(q, false); parts < 2 && (!s.equal(i, "patient") && !s.equal(i, "pt") && !s.equal(i, "client") && !greets && !s.equal(s.prev(i), "my")) {
 			return m, false
 		}
@@ -359,6 +352,12 @@ func (s *scanner) introduced(i int32) bool {
 		return s.is(o, '\'') && (s.equal(s.prev(o), "it") || s.equal(s.prev(o), "name"))
 	case s.equal(p, "me"):
 		return s.equal(o, "call")
+	}
+	if s.equal(p, "and") && s.personFound(o) || s.equal(p, "its") || s.equal(p, "law") && s.equal(o, "in") {
+		return true
+	}
+	if s.equal(p, "to") || s.equal(p, "with") {
+		return s.equal(o, "talked") || s.equal(o, "spoke") || s.equal(o, "talking") || s.equal(o, "speak") || s.equal(o, "speaking")
 	}
 	return s.has(p, greeting|kin) || s.equal(p, "named") || s.equal(p, "told") || s.equal(p, "tell") || s.equal(p, "met") || s.equal(p, "saw")
 }
@@ -415,10 +414,16 @@ func (s *scanner) capitalised(i int32) (m match, ok bool) {
 		return m, false
 	}
 	f := s.tokens[i].flags
-	if s.tokens[i].upper == allUpper && (f&given == 0 || f&acronym != 0 || parts == 1 || s.length(i) < 3) {
+	if s.tokens[i].upper == allUpper && (f&given == 0 || f&acronym != 0 || parts == 1 && (f&(givenCommon|english) != givenCommon || !s.among(i, last)) || s.length(i) < 3) {
 		return m, false
 	}
 	word := f&english != 0 && f&surely == 0
+	if f&english != 0 && parts == 1 && s.imperative(i) {
+		return m, false
+	}
+	if f&(english|region|month|medical) == 0 && (parts == 1 && (s.unheard(i) || f&given != 0 && f&(eponym|place) == 0) && s.among(i, last) || parts > 1 && s.paired(i, last)) {
+		return m, true
+	}
 	_, abbreviated := s.initial(s.prev(last))
 	if parts > 1 {
 		switch {
@@ -426,7 +431,7 @@ func (s *scanner) capitalised(i int32) (m match, ok bool) {
 			return m, f&region == 0 || s.has(last, family) || s.is(last, '.')
 		case f&given != 0:
 			// Will Smith, but no Rose Garden and no Vitamin D.
-			return m, s.is(last, '.') && abbreviated && f&givenCommon != 0 && (f&worded != 0 || s.personal(i, 8)) || (s.has(last, family) || f&worded != 0) && (!s.has(last, english) || s.has(last, familyCommon) && f&worded != 0)
+			return m, s.has(last, family) && s.has(s.prev(i), telling) || f&worded != 0 && s.is(s.next(last), ',') && s.aged(s.next(s.next(last))) || s.is(last, '.') && abbreviated && f&givenCommon != 0 && (f&worded != 0 || s.personal(i, 8)) || (s.has(last, family) || f&worded != 0) && (!s.has(last, english) || s.has(last, familyCommon) && f&worded != 0)
 		case word:
 			return m, false
 		}
@@ -435,12 +440,17 @@ func (s *scanner) capitalised(i int32) (m match, ok bool) {
 	switch {
 	case s.degree(last) && f&(family|given) != 0:
 		return m, true
+	case f&given == 0 && s.alone(i):
+		return m, true
 	case f&given == 0 || f&(region|eponym) != 0 || f&month != 0 && !s.introduced(i):
 		return m, false
 	case f&givenCommon == 0:
-		return m, f&(english|place) == 0 && s.apposed(i)
+		return m, f&(english|place|cueMask) == 0 && (s.length(i) > 3 || s.apposed(i) || s.subject(i))
 	case !word:
 		return m, f&place == 0 || !s.placed(i)
+	}
+	if s.midSentence(i) || f&worded != 0 && s.among(i, last) {
+		return m, true
 	}
 	// A word that is also a name, alone.
 	if p := s.prev(i); s.is(p, ',') && s.has(s.prev(p), greeting) {

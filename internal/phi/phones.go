@@ -14,8 +14,16 @@ func (g *groups) is(form string) bool {
 	return len(form) == 2*g.n-1 && string(g.form[:len(form)]) == form
 }
 
-// groups reads the groups of a number, from its first one.
-func (s *scanner) groups(i int32) (g groups) {
+// groups returns the groups of a number, from its first one. They are read once for
+// all rules of a number.
+func (s *scanner) groups(i int32) groups {
+	if s.grouped != i {
+		s.group, s.grouped = s.readGroups(i), i
+	}
+	return s.group
+}
+
+func (s *scanner) readGroups(i int32) (g groups) {
 	for q := i; g.n < len(g.at); {
 		if s.tokens[q].class != isNumber {
 			break
@@ -94,7 +102,7 @@ func (s *scanner) phone(i int32) (m match, ok bool) {
 		first = i
 	}
 	n := g.telephone(s, international, telephone)
-	if n == 0 {
+	if n == 0 || h.cue != noCue && !telephone && !international && g.digits > 11 {
 		return m, false
 	}
 	g.cut(n)
@@ -115,10 +123,20 @@ func (s *scanner) phone(i int32) (m match, ok bool) {
 		}
 	}
 	k := kindPhone
-	if h.cue == cueFax {
+	if h.cue == cueFax || h.cue == noCue && s.toFax(first) {
 		k = kindFax
 	}
 	return match{first, last, k}, true
+}
+
+// toFax tells whether something is faxed to a number: fax the ECG to 555-0199.
+func (s *scanner) toFax(i int32) bool {
+	for p, n := s.prev(i), 0; n < 6 && s.tokens[p].class == isWord && s.tokens[s.next(p)].gap != newline; p, n = s.prev(p), n+1 {
+		if s.has(p, cueMask) && s.tokens[p].flags.cue() == cueFax {
+			return true
+		}
+	}
+	return false
 }
 
 // telephone returns how many of the groups are a telephone number, 0 if none.
@@ -136,8 +154,11 @@ func (g *groups) telephone(s *scanner, international, cued bool) int {
 		part.cut(n)
 		lengths := part.lengths()
 		trunk := s.text[s.tokens[g.at[0]].start] == '0'
+		dialled := s.length(g.at[0]) >= 4 && s.length(g.at[0]) <= 5 && s.string(g.at[0])[:2] == "00"
 		switch {
 		case international && part.digits >= 8 && part.digits <= 15,
+			dialled && n >= 2 && part.digits >= 11 && part.digits <= 17,
+			n == 3 && part.seps[1] == ')' && part.seps[2] == '-' && (lengths == "254" || lengths == "244"), // Brazil
 			lengths == "334",
 			lengths == "1334" && s.string(g.at[0]) == "1",
 			trunk && part.digits >= 9 && part.digits <= 11 && n >= 2 && !dotted && part.seps[1] != '/',

@@ -1,8 +1,10 @@
 package phi
 
+import "strings"
+
 // nameable tells whether a word may be part of the name of a place.
 func (s *scanner) nameable(i int32) bool {
-	return s.capital(i) && !s.has(i, month|weekday) && (!s.has(i, function|title) || s.has(i, streetAbb))
+	return s.capital(i) && !s.has(i, month|weekday) && (!s.has(i, function|title) || s.has(i, streetAbb) || s.equal(i, "all") && (s.equal(s.next(i), "saints") || s.equal(s.next(i), "souls")))
 }
 
 // back returns the first token of the capitalised words that end before a token,
@@ -94,72 +96,23 @@ func (s *scanner) place(i int32) (m match, ok bool) {
 			return match{first, i, kindLocation}, true
 		}
 	}
+	if t.flags&avenida != 0 || t.upper == capital && t.flags&english == 0 {
+		if m, ok = s.abroad(i); ok {
+			return m, true
+		}
+	}
 	if t.flags&(place|placeHead) != 0 {
 		if m, ok = s.town(i); ok {
 			return m, true
 		}
 	}
+	if code := s.codeBefore(i); code != i && t.upper == capital && s.is(s.prev(code), ',') && s.numbered(s.prev(s.prev(code))) {
+		return match{code, i, kindLocation}, true
+	}
 	if t.upper == capital || t.upper == allUpper {
 		return s.at(i)
 	}
 	return m, false
-}
-
-// house finds a hospital, a clinic or an office by its last word.
-func (s *scanner) house(i int32) (m match, ok bool) {
-	if s.tokens[i].upper == lower && !s.has(i, facility) && !s.equal(i, "office") && !s.equal(i, "branch") {
-		return m, false
-	}
-	first := s.back(i)
-	if p := s.prev(i); first == i && s.equal(p, "s") && s.is(s.prev(p), '\'') {
-		// st mary's hospital
-		if o := s.prev(s.prev(s.prev(p))); s.has(o, streetAbb) && s.equal(o, "st") {
-			return match{o, i, kindLocation}, true
-		}
-	}
-	for first != i && (s.has(first, function|kin) || s.has(first, visit) || s.joint(first)) {
-		first = s.next(first)
-	}
-	if first == i || s.public(first) {
-		return m, false
-	}
-	if p := s.prev(first); s.is(p, '.') && s.has(s.prev(p), title) && !s.has(s.prev(p), streetAbb) {
-		return m, false // Dr. Smith's Office is a person's
-	}
-	specific := false
-	for j := first; j != i; j = s.next(j) {
-		f := s.tokens[j].flags
-		if s.tokens[j].class != isWord || s.length(j) == 1 || f&(function|medical|acronym|condition) != 0 || f&premises != 0 && !s.ofHospitals(j) {
-			continue
-		}
-		switch {
-		case f&english == 0 || f&(given|family|place) != 0, f&eponym != 0:
-			specific = true
-		case s.has(i, facility) && s.tokens[i].upper != lower, s.placed(first):
-			specific = true
-		}
-	}
-	if !specific {
-		return m, false
-	}
-	last := i
-	if s.tokens[i].upper != lower {
-		last = s.ahead(i)
-	}
-	for last != i && s.has(last, given) && !s.has(last, place) {
-		last = s.prev(last)
-	}
-	if !s.solid(last) {
-		last = s.prev(last)
-	}
-	q := s.next(last)
-	return match{first, last, kindLocation}, !s.source(first) && !s.has(q, condition) && (!s.equal(q, "study") && !s.equal(q, "studies"))
-}
-
-// ofHospitals tells whether a word for an institution may be the only one in the
-// name of a hospital.
-func (s *scanner) ofHospitals(i int32) bool {
-	return s.equal(i, "university") || s.equal(i, "memorial") || s.equal(i, "general") || s.equal(i, "regional")
 }
 
 // placed tells whether "at" or the like stands before a token.
@@ -175,7 +128,7 @@ func (s *scanner) placed(i int32) bool {
 // public tells whether an institution is known by its first word to be one of a
 // whole country or of the world.
 func (s *scanner) public(i int32) bool {
-	for _, w := range []string{"national", "american", "european", "international", "world", "centers", "department", "ministry", "british", "royal", "federal", "global", "canadian"} {
+	for _, w := range []string{"national", "american", "european", "international", "world", "centers", "department", "ministry", "british", "federal", "global", "canadian"} {
 		if s.equal(i, w) {
 			return true
 		}
@@ -214,11 +167,18 @@ func (s *scanner) at(i int32) (m match, ok bool) {
 	}
 	moved := s.equal(p, "visited") || s.equal(p, "visiting")
 	if s.equal(p, "to") || s.equal(p, "from") {
-		for q, n := s.prev(p), 0; n < 6 && !s.ends(q) && !moved; q, n = s.prev(q), n+1 {
+		for q, n := s.prev(p), 0; n < 6 && s.within(q) && !moved; q, n = s.prev(q), n+1 {
 			moved = s.has(q, transfer)
 		}
 		moved = moved && s.tokens[i].upper != lower && (s.tokens[i].flags&(english|given|region) == 0 || s.has(i, place) || s.capital(s.next(i)) && !s.has(i, given))
 	}
+	lives := false
+	if s.has(p, preposed) && !s.equal(p, "to") && !s.equal(p, "of") && !s.equal(p, "at") && s.unheard(i) {
+		for q, n := s.prev(p), 0; n < 5 && s.within(q) && !lives; q, n = s.prev(q), n+1 {
+			lives = s.living(q)
+		}
+	}
+	moved = moved || lives
 	holy := s.equal(i, "st") || s.equal(i, "saint") || s.equal(i, "mt") || s.equal(i, "mount")
 	if (!s.equal(p, "at") && (!s.is(p, '@') || s.glued(i)) && !moved && (!holy || !s.has(p, preposed))) || s.tokens[i].gap == newline {
 		return m, false
@@ -253,6 +213,22 @@ func (s *scanner) at(i int32) (m match, ok bool) {
 		last = s.prev(last)
 	}
 	return match{i, last, kindLocation}, true
+}
+
+// living tells whether a word tells of where somebody lives.
+func (s *scanner) living(i int32) bool {
+	for _, w := range []string{"live", "lives", "lived", "living", "resides", "residing", "reside", "born", "moved", "grew", "works", "worked", "raised", "home", "house", "stays", "staying", "resident", "native"} {
+		if s.equal(i, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// within tells whether a token is within a sentence, the start of it included.
+func (s *scanner) within(i int32) bool {
+	t := &s.tokens[i]
+	return t.class != isStop && s.tokens[t.next].gap != newline && (t.class != isMark || strings.IndexByte(".,;:!?)", t.mark) < 0)
 }
 
 // saint tells whether a possessive ends a name such as St. Mary's.
@@ -333,8 +309,8 @@ func (s *scanner) town(i int32) (m match, ok bool) {
 	if end, is := s.phrase(i, region); s.has(i, region|regionHead) && is && end >= last && !s.equal(s.next(end), "city") {
 		return m, false
 	}
-	if s.equal(s.next(last), "city") && s.capital(s.next(last)) {
-		last = s.next(last)
+	if q := s.next(last); s.tokens[q].upper == capital && (s.equal(q, "city") || s.equal(q, "county") || s.equal(q, "parish") || s.equal(q, "township")) {
+		last = q
 	}
 	if s.named(s.next(last)) || s.source(i) || s.glued(i) && (s.is(s.prev(i), '\'') || s.is(s.prev(i), '-') && s.tokens[i].upper == lower) {
 		return m, false
@@ -349,14 +325,26 @@ func (s *scanner) town(i int32) (m match, ok bool) {
 		return m, false
 	}
 	m = match{i, last, kindLocation}
+	if p := s.prev(i); s.codeBefore(i) != i || s.tokens[i].gap == spaces && s.endsInCode(p) {
+		return m, s.tokens[i].upper != lower
+	}
 	f := s.tokens[i].flags
 	single := i == last
+	if single && f&chatty != 0 {
+		return m, false
+	}
 	in := s.placed(i)
+	if p := s.prev(i); single && !in && f&(family|given) != 0 && s.capital(p) && s.tokens[p].upper == s.tokens[i].upper && s.has(p, given) && !s.has(p, place|english) && s.tokens[i].gap == spaces {
+		return m, false // Wendell Fairbanks
+	}
+	if single && !in && s.tokens[i].upper == allUpper && s.length(i) < 5 {
+		return m, false
+	}
 	if s.tokens[i].upper == lower {
 		if !in {
 			return m, !single && !s.has(i, english|function)
 		}
-		return m, f&(function|english|given|family|medical|unit|month|acronym) == 0 && !s.equal(s.prev(i), "to") || !single && !s.has(i, function)
+		return m, f&(function|english|given|family|medical|unit|month|acronym) == 0 && (!s.equal(s.prev(i), "to") || s.from(i)) || !single && !s.has(i, function)
 	}
 	if !single && !s.has(i, function) {
 		return m, s.tokens[last].upper != lower
@@ -388,10 +376,27 @@ func (s *scanner) town(i int32) (m match, ok bool) {
 	return m, !s.capital(q) || s.has(q, month|function)
 }
 
+// from tells whether "from" a place stands before "to" a token.
+func (s *scanner) from(i int32) bool {
+	p := s.prev(s.prev(i))
+	for q, n := p, 0; n < 4 && s.within(q); q, n = s.prev(q), n+1 {
+		if s.has(q, transfer) {
+			return true
+		}
+	}
+	return s.tokens[p].class == isFound && s.tokens[p].kind == kindLocation || s.equal(p, "moved") || s.equal(p, "relocated") || s.equal(p, "moving")
+}
+
+// numberFollows tells whether a word is the ID before a number, not Idaho.
+func (s *scanner) numberFollows(i int32) bool {
+	q := s.next(i)
+	return s.equal(i, "id") && (s.is(q, '#') || s.is(q, ':') || s.has(q, cueMask) || s.tokens[q].class == isNumber && s.length(q) != 5)
+}
+
 // beforeState finds the town before a state: "Twin Oaks, TX".
 func (s *scanner) beforeState(i int32) (m match, ok bool) {
 	comma := s.prev(i)
-	if !s.is(comma, ',') {
+	if !s.is(comma, ',') || s.numberFollows(i) {
 		return m, false
 	}
 	town := s.prev(comma)

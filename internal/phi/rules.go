@@ -33,7 +33,7 @@ func phasesOf(t *token) (p phases) {
 	if t.flags&(facility|premises|street|streetAbb) != 0 {
 		p |= 1 << phaseHouse
 	}
-	if t.upper != lower || t.flags&(place|placeHead) != 0 {
+	if t.upper != lower || t.flags&(place|placeHead|avenida) != 0 {
 		p |= 1 << phasePlace
 	}
 	if t.upper != lower && t.flags&(english|given|family) != english || t.flags&(title|naming|kin|greeting|givenCommon) != 0 {
@@ -77,7 +77,10 @@ func (s *scanner) match(i int32, p phase) (m match, ok bool) {
 		}
 		return s.place(i)
 	case phaseName:
-		return s.name(i)
+		if m, ok = s.name(i); ok || t.phases&remembered == 0 {
+			return m, ok
+		}
+		return s.again(i)
 	}
 	return m, false
 }

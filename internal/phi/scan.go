@@ -31,6 +31,9 @@ const (
 	kindID
 
 	kinds // how many there are
+
+	// swallowed is a finding that became part of a longer one.
+	swallowed = kinds
 )
 
 func (k kind) typ() Type { return Types()[k] }
@@ -78,6 +81,7 @@ type token struct {
 	upper      uint8
 	phases     phases // in which a rule is tried at this token
 	due        uint8  // to be looked at again: how far behind a finding, or reach
+	fixed      bool   // of isFound: a placeholder that stood in the text, which joins nothing
 }
 
 // trigger is a token at which rules are tried.
@@ -107,10 +111,20 @@ type scanner struct {
 	changed      []int32 // findings around which the rules are to be applied anew
 	due          []int32
 	all          []int32 // findings
+	ordered      []int32 // the same in their order
 	spans        []span
 	placeholders []placeholder
 	fold         [maxWord + 2*utf8.UTFMax]byte
-	learned      map[uint64]struct{} // words of names, hashed
+	known        map[uint64]struct{} // words of names in texts before, hashed
+	learned      map[uint64]struct{} // those of the block
+	fresh        []uint64            // the same, in the order in which they were learned
+	taught       int                 // how many of all were learned from
+	indexed      bool                // whether what follows is of the block
+	places       map[uint64]int32    // the last token that is a word
+	same         []int32             // the one before with the same word
+	hits         []int32             // words that were just learned
+	group        groups              // around the number to which rules are being applied
+	grouped      int32               // its token, 0 if none
 }
 
 var scanners = sync.Pool{New: func() any { return &scanner{words: loadDictionary()} }} //nolint:gochecknoglobals // buffers to reuse
@@ -119,16 +133,18 @@ func borrow() *scanner { return scanners.Get().(*scanner) } //nolint:errcheck //
 
 // release gives the scanner back, without the text.
 func (s *scanner) release() {
-	s.text = ""
+	s.text, s.known = "", nil
 	if cap(s.tokens) > 4*blockSize {
 		return
 	}
 	scanners.Put(s)
 }
 
-// scan returns what is to be masked. The result is valid until release.
-func (s *scanner) scan(text string) []span {
-	s.spans, s.placeholders = s.spans[:0], s.placeholders[:0]
+// scan returns what is to be masked. known are words of names, which are names here
+// too. The result is valid until release.
+func (s *scanner) scan(text string, known map[uint64]struct{}) []span {
+	s.known = known
+	s.spans, s.placeholders, s.fresh = s.spans[:0], s.placeholders[:0], s.fresh[:0]
 	for at := 0; at < len(text); {
 		end := at + blockEnd(text[at:])
 		s.block(text[at:end], at)
@@ -163,28 +179,45 @@ func (s *scanner) block(text string, offset int) {
 			}
 		}
 	}
-	if len(s.changed) == 0 {
-		return
-	}
-	s.revisit()
-	if s.learn() {
+	for s.recall(); len(s.changed) > 0; s.learn() {
 		s.revisit()
 	}
-	slices.Sort(s.all)
-	for _, i := range s.all {
+	for _, i := range s.inOrder(s.all) {
 		t := &s.tokens[i]
+		if t.kind == swallowed {
+			continue
+		}
 		s.spans = append(s.spans, span{start: offset + int(t.start), end: offset + int(t.end), kind: t.kind})
 	}
+}
+
+// inOrder sorts findings by where they stand. Many are not sorted but collected, when
+// all findings of the block are among them, which is faster.
+func (s *scanner) inOrder(found []int32) []int32 {
+	if len(found) < len(s.all) || len(found) < len(s.tokens)/16 {
+		slices.Sort(found)
+		return found
+	}
+	s.ordered = s.ordered[:0]
+	for i := s.tokens[0].next; i != 0; i = s.tokens[i].next {
+		if t := &s.tokens[i]; t.class == isFound && !t.fixed {
+			s.ordered = append(s.ordered, i)
+		}
+	}
+	return s.ordered
 }
 
 // revisit applies the rules anew around findings, until there are no new ones.
 // Each finding costs two times reach tokens at most, and once.
 func (s *scanner) revisit() {
 	for len(s.changed) > 0 {
-		slices.Sort(s.changed)
+		changed := s.inOrder(s.changed)
 		s.due = s.due[:0]
 		edge := int32(0) // how far the tokens behind the findings so far are due
-		for _, at := range s.changed {
+		for _, at := range changed {
+			if s.tokens[at].kind == swallowed {
+				continue // what became of it changed, too
+			}
 			// Before one that is due all others are, because of a finding before.
 			for i, n := s.tokens[at].prev, 0; n < reach && i != 0 && s.tokens[i].due == 0; i, n = s.tokens[i].prev, n+1 {
 				s.tokens[i].due = reach
@@ -224,6 +257,12 @@ func (s *scanner) try(i int32, p phase) {
 	}
 	if m, ok := s.match(i, p); ok && s.whole(m) {
 		s.found(m)
+		switch m.kind { //nolint:exhaustive // the others have no parts that are found apart
+		case kindLocation:
+			s.address(m.first)
+		case kindDate:
+			s.dayOf(m.first)
+		}
 	}
 }
 
@@ -247,18 +286,25 @@ func (s *scanner) whole(m match) bool {
 
 // found makes one token of what was found.
 func (s *scanner) found(m match) {
+	t, last := &s.tokens[m.first], s.tokens[m.last]
+	known := t.class == isFound
 	for i := m.first; ; i = s.tokens[i].next {
-		s.tokens[i].class = isFound // those behind the first are reached as triggers only
+		if c := &s.tokens[i]; c.class == isFound {
+			c.kind = swallowed
+		} else {
+			c.class = isFound // those behind the first are reached as triggers only
+		}
 		if i == m.last {
 			break
 		}
 	}
-	t, last := &s.tokens[m.first], s.tokens[m.last]
 	t.kind, t.flags = m.kind, 0
 	t.end, t.next = last.end, last.next
 	s.tokens[last.next].prev = m.first
 	s.changed = append(s.changed, m.first)
-	s.all = append(s.all, m.first)
+	if !known {
+		s.all = append(s.all, m.first)
+	}
 }
 
 // Classes of bytes: space, newline, lower and upper case, digit, high (of a longer
@@ -438,7 +484,7 @@ func (s *scanner) mark(i int, g gap) int {
 	if s.text[i] == '[' {
 		if p, size, ok := parsePlaceholder(s.text[i:]); ok {
 			s.placeholders = append(s.placeholders, p)
-			s.add(token{start: pos(i), end: pos(i + size), class: isFound, gap: g, kind: p.kind})
+			s.add(token{start: pos(i), end: pos(i + size), class: isFound, gap: g, kind: p.kind, fixed: true})
 			return i + size
 		}
 	}
@@ -449,28 +495,4 @@ func (s *scanner) mark(i int, g gap) int {
 	}
 	s.add(t)
 	return i + 1
-}
-
-// maxPlaceholder bounds the digits of a placeholder's number.
-const maxPlaceholder = 9
-
-// parsePlaceholder reads the placeholder that a text starts with.
-func parsePlaceholder(text string) (p placeholder, size int, ok bool) {
-	for k, typ := range Types() {
-		rest, is := strings.CutPrefix(text[1:], string(typ)+"_")
-		if !is {
-			continue
-		}
-		n := 0
-		for n < len(rest) && n <= maxPlaceholder && '0' <= rest[n] && rest[n] <= '9' {
-			p.number = 10*p.number + int(rest[n]-'0')
-			n++
-		}
-		if n == 0 || n > maxPlaceholder || n == len(rest) || rest[n] != ']' {
-			return p, 0, false
-		}
-		p.kind = kind(k)
-		return p, len("[") + len(typ) + len("_") + n + len("]"), true
-	}
-	return p, 0, false
 }

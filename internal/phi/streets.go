@@ -13,7 +13,7 @@ func (s *scanner) street(i int32) (m match, ok bool) {
 		if s.tokens[first].gap == newline || s.tokens[p].class != isWord && (s.tokens[p].class != isNumber || !s.ordinal(first)) {
 			break
 		}
-		if s.has(p, function|unit|dated|preposed) && !s.ordinal(p) || s.has(p, month) && !s.capital(p) {
+		if s.has(p, function|dated|preposed) && !s.ordinal(p) || s.has(p, unit) && s.tokens[p].upper == lower || s.has(p, month) && !s.capital(p) {
 			break
 		}
 		capitals = capitals && (s.tokens[p].upper != lower || s.tokens[p].class == isNumber || s.ordinal(p))
@@ -35,17 +35,20 @@ func (s *scanner) street(i int32) (m match, ok bool) {
 	case !numbered && capitals && s.capital(i) && s.has(i, street) && s.tokens[first].upper == capital && !s.has(first, given) && s.placed(first):
 		return match{first, i, kindLocation}, true
 	default:
-		return m, false
+		return match{first, i, kindLocation}, capitals && s.avenue(first, i)
 	}
 	last := i
 	q := s.next(i)
 	if s.is(q, '.') {
 		q = s.next(q)
 	}
+	if s.capital(q) && (s.equal(q, "north") || s.equal(q, "south") || s.equal(q, "east") || s.equal(q, "west") || s.equal(q, "nw") || s.equal(q, "ne") || s.equal(q, "sw") || s.equal(q, "se")) {
+		last, q = q, s.next(q)
+	}
 	if s.is(q, ',') {
 		q = s.next(q)
 	}
-	for _, w := range []string{"apt", "apartment", "suite", "ste", "unit", "flat", "room"} {
+	for _, w := range []string{"apt", "apartment", "suite", "ste", "unit", "flat", "room", "fl", "floor", "bldg"} {
 		if s.equal(q, w) || s.is(q, '#') {
 			if q = s.next(q); s.is(q, '.') || s.is(q, '#') {
 				q = s.next(q)
@@ -58,7 +61,95 @@ func (s *scanner) street(i int32) (m match, ok bool) {
 			break
 		}
 	}
-	return match{house, last, kindLocation}, true
+	return match{s.unit(house), last, kindLocation}, true
+}
+
+// avenue tells whether capitalised words are a street without a number: 5th Avenue,
+// on Maple Road.
+func (s *scanner) avenue(first, last int32) bool {
+	if first == last || !s.capital(last) || s.has(first, function|region|medical) {
+		return false
+	}
+	p := s.prev(first)
+	if s.tokens[first].class == isNumber || s.ordinal(first) && s.tokens[p].class == isNumber {
+		return s.has(last, street) || s.equal(last, "ave") || s.equal(last, "st")
+	}
+	on := s.equal(p, "on") || s.equal(p, "off") || s.equal(p, "of") || s.placed(first)
+	return on && (s.has(last, street) || s.equal(last, "ave") || s.equal(last, "rd") || s.equal(last, "blvd"))
+}
+
+// unit returns the first token of what stands before the number of a house: 14/2,
+// Flat 3, 88 Elm Street.
+func (s *scanner) unit(house int32) int32 {
+	p := s.prev(house)
+	if s.is(p, '/') && s.glued(p) && s.glued(house) && s.tokens[s.prev(p)].class == isNumber {
+		house = s.prev(p)
+		p = s.prev(house)
+	}
+	n := s.prev(p)
+	if !s.is(p, ',') || !s.solid(n) || s.length(n) > 4 {
+		return house
+	}
+	for _, w := range []string{"flat", "apt", "apartment", "unit", "suite", "room"} {
+		if s.equal(s.prev(n), w) {
+			return s.prev(n)
+		}
+	}
+	return house
+}
+
+// abroad finds an address whose number stands behind the street, or whose street
+// starts with the word for it: Lindenstraße 14, Calle Mayor 5, 12 rue des Lilas.
+func (s *scanner) abroad(i int32) (m match, ok bool) {
+	last := i
+	if s.has(i, avenida) {
+		for range 6 {
+			q := s.next(last)
+			if s.tokens[q].class != isWord || s.tokens[q].gap == newline || s.tokens[q].upper == lower && !s.article(q) {
+				break
+			}
+			last = q
+		}
+		if last == i || s.tokens[last].upper == lower {
+			return m, false
+		}
+		if house := s.prev(i); s.tokens[house].class == isNumber && !s.glued(house) && s.tokens[i].upper != allUpper && s.length(house) <= 4 && s.tokens[i].gap == spaces {
+			return match{house, last, kindLocation}, true
+		}
+	} else if !s.streetEnding(i) {
+		return m, false
+	}
+	q := s.next(last)
+	if s.is(q, ',') || s.is(q, '.') && s.glued(q) {
+		q = s.next(q)
+	}
+	if s.tokens[q].class != isNumber || s.tokens[q].gap == newline || s.length(q) > 4 || s.has(s.next(q), unit) {
+		return m, false
+	}
+	if r := s.next(q); s.glued(r) && s.tokens[r].class == isWord && s.length(r) == 1 {
+		q = r // 14a
+	}
+	return match{i, q, kindLocation}, true
+}
+
+// streetEnding tells whether a word is a street of Germany or the Netherlands.
+func (s *scanner) streetEnding(i int32) bool {
+	if !s.capital(i) || s.has(i, english) {
+		return false
+	}
+	word := s.string(i)
+	for _, end := range []string{"straße", "strasse", "str", "gasse", "allee", "platz", "gracht", "straat", "laan", "plein", "vägen", "gatan"} {
+		if len(word) > len(end)+2 && strings.HasSuffix(word, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// article tells whether a word in lower case is an article or the like of a street
+// in another language.
+func (s *scanner) article(i int32) bool {
+	return s.length(i) <= 3 && !s.has(i, english&^function) || s.equal(i, "de") || s.equal(i, "das") || s.equal(i, "des") || s.equal(i, "la")
 }
 
 // postal finds ZIP codes, postcodes of the United Kingdom
@@ -75,6 +166,10 @@ func (s *scanner) postal(i int32) (m match, ok bool) {
 	}
 	if s.length(i) == 5 && !s.glued(i) {
 		return s.zip(i)
+	}
+	if s.cueBefore(i).cue == cueZIP && s.length(i) >= 4 && s.length(i) <= 6 && !s.glued(i) {
+		_, last := s.chunk(i)
+		return match{i, last, kindLocation}, true
 	}
 	if !s.glued(i) || s.tokens[p].class != isWord || s.glued(p) && s.solid(s.prev(p)) || s.length(p) > 2 || s.length(i) > 3 {
 		return m, false
@@ -135,14 +230,17 @@ func (s *scanner) zip(i int32) (m match, ok bool) {
 	if q := s.next(i); s.glued(q) && s.is(q, '-') && s.glued(s.next(q)) && s.tokens[s.next(q)].class == isNumber && s.length(s.next(q)) == 4 {
 		last = s.next(q)
 	}
+	p := s.prev(i)
+	if q := s.next(i); last == i && s.glued(q) && s.is(q, '-') && s.length(s.next(q)) == 3 && s.glued(s.next(q)) && s.has(p, cueMask) && s.tokens[p].flags.cue() == cueZIP {
+		last = s.next(q) // a Brazilian CEP
+	}
 	if q := s.next(last); s.glued(q) && (s.solid(q) || s.joint(q) && s.glued(s.next(q)) && s.solid(s.next(q))) {
 		return m, false
 	}
-	p := s.prev(i)
 	for n := 0; n < 3 && (s.is(p, ',') || s.is(p, ':') || s.equal(p, "code") || s.equal(p, "is")); n++ {
 		p = s.prev(p)
 	}
 	t := &s.tokens[p]
-	near := t.class == isFound && t.kind == kindLocation || t.flags&stateCode != 0 && t.upper == allUpper || t.flags&region != 0 || t.flags.cue() == cueZIP
+	near := t.class == isFound && t.kind == kindLocation || t.flags&stateCode != 0 && t.upper == allUpper && (!s.equal(p, "id") || s.is(s.prev(p), ',')) || t.flags&region != 0 || t.flags.cue() == cueZIP
 	return match{i, last, kindLocation}, near && !s.has(s.next(last), unit)
 }

@@ -59,8 +59,11 @@ const (
 	worded     // a name that is a word, too: a name before a verb of which a person is the subject
 	verbal     // such a verb
 	surely     // a name when it has a capital, although it is an English word
+	telling    // ask, met: a person follows
+	foreign    // a month in another language
+	avenida    // a word for a street, in another language, before its name
 
-	lastFlag = surely
+	lastFlag = avenida
 )
 
 // cue is what a word says about the number behind it.
@@ -89,15 +92,15 @@ func (f flags) cue() cue { return cue(f & (1<<cueBits - 1)) }
 
 // triggering are the flags of a word at which rules are tried in lower case, too.
 const triggering = month | weekday | weekdayAbb | naming | kin | greeting | title | street | streetAbb | domain | scheme | facility | premises |
-	placeHead | place | givenCommon | ninety
+	placeHead | place | givenCommon | ninety | avenida | foreign
 
 // maxWord is the longest word that is looked up, in bytes.
 const maxWord = 32
 
 // dictionary knows the flags of words and of phrases by their hashes. It is a hash
 // table with open addressing. A slot holds flags in its lower bits, and above them
-// so much of the hash that an unknown word is taken for a known one once in
-// a hundred thousand times.
+// so much of the hash that an unknown word is taken for a known one once in some
+// fifteen thousand times.
 type dictionary struct {
 	slots []uint64
 	shift uint
@@ -105,7 +108,7 @@ type dictionary struct {
 }
 
 const (
-	flagBits = 46
+	flagBits = 49
 	flagMask = 1<<flagBits - 1
 )
 
