@@ -60,7 +60,7 @@ func breaches() map[string]breach {
 		"leaves": {
 			files: []string{
 				"internal/fault/*.go", "internal/money/*.go", "internal/phi/*.go", "internal/postgres/*.go", "internal/satisfaction/*.go",
-				"internal/strictjson/*.go", "internal/telemetry/*.go",
+				"internal/seal/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go",
 			},
 			imports: []string{"millrace/internal/payment", "millrace/internal/postgres"},
 		},
@@ -99,6 +99,10 @@ func breaches() map[string]breach {
 			files:   []string{"cmd/worker/*.go", "internal/payment/*.go", "workers/*_test.go"},
 			imports: []string{"github.com/resend/resend-go/v2"},
 		},
+		"tink": {
+			files:   []string{"cmd/millrace/*.go", "internal/payment/*.go", "internal/postgres/*.go"},
+			imports: []string{"github.com/tink-crypto/tink-go/v2/aead"},
+		},
 	}
 }
 
@@ -110,12 +114,14 @@ func rightful() map[string][]string {
 		"internal/config/*.go":          {"millrace/jobs"},
 		"internal/conversation/*.go":    {"millrace/internal/fault", "millrace/internal/phi", "millrace/internal/postgres", "millrace/internal/satisfaction"},
 		"internal/intake/*.go":          {"github.com/riverqueue/river", "millrace/jobs"},
-		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres"},
+		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres", "millrace/internal/seal"},
 		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},
+		"internal/postgres/*.go":        {"millrace/internal/fault", "millrace/internal/seal"},
 		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripehook", "millrace/internal/stripepay", "millrace/workers"},
 		"internal/resendhook/*.go":      {"millrace/internal/booking"},
 		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
 		"internal/rollup/*.go":          {"millrace/internal/fault", "millrace/internal/postgres", "millrace/internal/strictjson"},
+		"internal/seal/*.go":            {"github.com/tink-crypto/tink-go/v2/aead", "millrace/internal/fault"},
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},
 		"internal/stripehook/*.go":      {"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook", "millrace/internal/payment"},
