@@ -101,7 +101,7 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		presented, _ := strings.CutPrefix(ctx.Header("Authorization"), "Bearer ")
 		key, err := s.keys.Verify(ctx.Context(), presented)
 		if err == nil && !key.Has(scope) {
-			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
+			err = lacks(scope)
 		}
 		if err != nil {
 			s.abort(humagin.Unwrap(ctx), fault.From(err))
@@ -113,6 +113,10 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		ctx = huma.WithContext(ctx, postgres.WithActor(ctx.Context(), actor))
 		next(huma.WithValue(ctx, principalKey{}, key))
 	}
+}
+
+func lacks(scope apikey.Scope) *fault.Fault {
+	return fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
 }
 
 // jsonBody checks what huma leaves open about a body that it hands on raw. limit is

@@ -40,6 +40,8 @@ func paymentCapture(do work[PaymentCaptureArgs]) *Kind {
 		cancel:     payment.Cancel,
 		original:   payment.Payment.Submitted,
 		deadline:   payment.Payment.Deadline,
+		seal:       payment.Seal,
+		masked:     payment.Payment.Masked,
 	}, func(in payment.Request, at Acceptance) (payment.Payment, PaymentCaptureArgs) {
 		return payment.New(at.Tenant, at.ID, in, at.Now), PaymentCaptureArgs{PaymentID: at.ID}
 	}, do)
