@@ -28,5 +28,5 @@ submits a demonstration payment. The other commands talk to a running server
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	return group(cmd, devCommand(), jobsCommand(), metricsCommand(), keysCommand(), migrateCommand(), benchCommand(), sandboxCommand(), scoreCommand(), phiCommand(), versionCommand())
+	return group(cmd, devCommand(), jobsCommand(), metricsCommand(), keysCommand(), encryptionCommand(), tenantsCommand(), migrateCommand(), benchCommand(), sandboxCommand(), scoreCommand(), phiCommand(), versionCommand())
 }

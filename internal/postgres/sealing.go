@@ -58,7 +58,7 @@ func (t *Tenancy) WithKeys(keys *seal.Keys, now func() time.Time) *Tenancy {
 //
 // It may query the database: call it before a transaction, not inside.
 func (t *Tenancy) Seal(ctx context.Context, row seal.Row, fields any) ([]byte, error) {
-	found, err := t.keyset(ctx, row.Tenant, func(e keysetEntry) bool { return e.keyset == nil && t.keysets.keys != nil })
+	found, err := t.Keyset(ctx, row.Tenant)
 	if err != nil || found == nil {
 		return nil, err
 	}
@@ -96,6 +96,12 @@ func (t *Tenancy) Unseal(ctx context.Context, row seal.Row, sealed []byte, field
 	return nil
 }
 
+// Keyset returns a tenant's keyset, made if it has none and the program has keys,
+// unless it acts as worker; nil when there is none. The faults are those of Seal.
+func (t *Tenancy) Keyset(ctx context.Context, tenant string) (*seal.Keyset, error) {
+	return t.keyset(ctx, tenant, func(e keysetEntry) bool { return e.keyset == nil && t.keysets.keys != nil })
+}
+
 // Digest returns what stands for a text in lookups (seal.Keyset.Digest), or nil when
 // the tenant has no keyset. The faults are those of Seal.
 func (t *Tenancy) Digest(ctx context.Context, tenant, text string) ([]byte, error) {
@@ -106,7 +112,7 @@ func (t *Tenancy) Digest(ctx context.Context, tenant, text string) ([]byte, erro
 	return found.Digest(text)
 }
 
-// keyset returns a tenant's keyset, or nil when it has none. stale says of one in
+// keyset returns a tenant's keyset, or nil when there is none. stale says of one in
 // memory that it will not do.
 func (t *Tenancy) keyset(ctx context.Context, tenant string, stale func(keysetEntry) bool) (*seal.Keyset, error) {
 	k := t.keysets

@@ -19,6 +19,7 @@ import (
 	"millrace/internal/postgres"
 	"millrace/internal/program"
 	"millrace/internal/resendhook"
+	"millrace/internal/seal"
 	"millrace/internal/stripehook"
 	"millrace/internal/telemetry"
 )
@@ -31,6 +32,8 @@ type Options struct {
 	StripeWebhookSecret telemetry.Secret
 	// ResendWebhookSecret is the same for Resend.
 	ResendWebhookSecret telemetry.Secret
+	// Keys wrap tenants' keysets; nil leaves rows plain.
+	Keys *seal.Keys
 	// Listener takes the API's connections. Run closes it.
 	Listener net.Listener
 	Logger   *slog.Logger
@@ -57,7 +60,7 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	options := api.Options{
-		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer,
+		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(opts.Keys, time.Now), Writer: writer,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
 	}
 	if opts.StripeWebhookSecret != "" {
@@ -70,6 +73,7 @@ func Run(ctx context.Context, opts Options) error {
 			return err
 		}
 	}
+	program.TellEncryption(ctx, opts.Logger, opts.Keys)
 	server, err := api.New(options) //nolint:contextcheck // handlers use the context of their request
 	if err != nil {
 		return err
