@@ -8,9 +8,12 @@ import (
 	"millrace/internal/seal"
 )
 
+// table is where rows are, and what their sealed texts are bound to.
+const table = "bookings"
+
 // Sealed says what is encrypted of a booking's row: the members of private.
 func Sealed() seal.Table {
-	return seal.Table{Name: "bookings", Columns: []string{"name", "email", "notes"}}
+	return seal.Table{Name: table, Columns: []string{"name", "email", "notes"}}
 }
 
 // private is what a booking says about people.
@@ -22,7 +25,7 @@ type private struct {
 
 func (s private) to(b *Booking) { b.Name, b.Email, b.Notes = s.Name, s.Email, s.Notes }
 
-func (b Booking) row() seal.Row { return seal.Row{Tenant: b.Tenant, Table: Sealed().Name, ID: b.ID} }
+func (b Booking) row() seal.Row { return seal.Row{Tenant: b.Tenant, Table: table, ID: b.ID} }
 
 // Seal returns the booking ready to be stored: with what it says about people
 // encrypted, if that is how the tenant's rows are stored. The faults are those of

@@ -80,8 +80,12 @@ func TestEncryptionKeysComeFromTheEnvironmentOrAFile(t *testing.T) {
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", got, got, got), key)
 	}
 	for _, wrong := range [][]string{
-		{"ENCRYPTION_KEYS=hunter2"}, {"ENCRYPTION_KEYS=a:" + key + ",hunter2:x"}, {"ENCRYPTION_KEYS_FILE=" + path("hunter2")},
-		{"ENCRYPTION_KEYS_FILE=" + path("")}, {"ENCRYPTION_KEYS_FILE=/nowhere/hunter2"}, {"ENCRYPTION_KEYS=a:" + key, "ENCRYPTION_KEYS_FILE=" + path("a:"+key)},
+		{"ENCRYPTION_KEYS=hunter2"},
+		{"ENCRYPTION_KEYS=a:" + key + ",hunter2:x"},
+		{"ENCRYPTION_KEYS_FILE=" + path("hunter2")},
+		{"ENCRYPTION_KEYS_FILE=" + path("")},
+		{"ENCRYPTION_KEYS_FILE=/nowhere/hunter2"},
+		{"ENCRYPTION_KEYS=a:" + key, "ENCRYPTION_KEYS_FILE=" + path("a:"+key)},
 	} {
 		for _, load := range []func() error{
 			func() error { _, err := config.Load[config.Worker](worker(wrong...)); return err },

@@ -7,9 +7,12 @@ import (
 	"millrace/internal/seal"
 )
 
+// table is where rows are, and what their sealed texts are bound to.
+const table = "conversations"
+
 // Sealed says what is encrypted of a conversation's row: the members of private.
 func Sealed() seal.Table {
-	return seal.Table{Name: "conversations", Columns: []string{"messages", "feedback"}}
+	return seal.Table{Name: table, Columns: []string{"messages", "feedback"}}
 }
 
 // private is what was said.
@@ -19,7 +22,7 @@ type private struct {
 }
 
 func (c Conversation) row() seal.Row {
-	return seal.Row{Tenant: c.Tenant, Table: Sealed().Name, ID: c.ID}
+	return seal.Row{Tenant: c.Tenant, Table: table, ID: c.ID}
 }
 
 // Seal returns the conversation ready to be stored: with what was said encrypted, if

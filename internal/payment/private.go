@@ -8,9 +8,12 @@ import (
 	"millrace/internal/seal"
 )
 
+// table is where rows are, and what their sealed texts are bound to.
+const table = "payments"
+
 // Sealed says what is encrypted of a payment's row: the members of private.
 func Sealed() seal.Table {
-	return seal.Table{Name: "payments", Columns: []string{"customer_email", "description", "items", "metadata"}}
+	return seal.Table{Name: table, Columns: []string{"customer_email", "description", "items", "metadata"}}
 }
 
 // private is what a payment says about people.
@@ -33,7 +36,7 @@ func (s private) to(p *Payment) {
 	p.CustomerEmail, p.Description, p.Items, p.Metadata = s.CustomerEmail, s.Description, s.Items, s.Metadata
 }
 
-func (p Payment) row() seal.Row { return seal.Row{Tenant: p.Tenant, Table: Sealed().Name, ID: p.ID} }
+func (p Payment) row() seal.Row { return seal.Row{Tenant: p.Tenant, Table: table, ID: p.ID} }
 
 // Seal returns the payment ready to be stored: with what it says about people
 // encrypted, if that is how the tenant's rows are stored. The faults are those of
