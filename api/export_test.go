@@ -11,3 +11,6 @@ func (s *Server) Engine() *gin.Engine { return s.engine }
 
 // Status is the table from fault to HTTP status.
 func Status(code fault.Code) int { return status(code) }
+
+// ReadReason is readReason.
+func ReadReason(text string) (string, error) { return readReason(text) }

@@ -38,20 +38,27 @@ func (s *Server) reveal(ctx context.Context, in *readInput, resource string, id 
 	if !principal(ctx).Has(apikey.PHIReveal) {
 		return false, lacks(apikey.PHIReveal)
 	}
-	reason := strings.TrimSpace(in.Reason)
-	n := utf8.RuneCountInString(reason)
-	var fields fault.Fields
-	fields.Check(n >= minReason && n <= maxReason && utf8.ValidString(reason) && !strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }),
-		"reveal", "must be a reason of "+strconv.Itoa(minReason)+" to "+strconv.Itoa(maxReason)+" visible characters")
-	if err := fields.Err(); err != nil {
+	reason, err := readReason(in.Reason)
+	if err != nil {
 		return false, err
 	}
-	var masker phi.Masker
-	reason, _ = masker.Mask(reason)
 	if err := s.auditReveal(ctx, resource, id, reason); err != nil {
 		return false, err
 	}
 	return true, nil
+}
+
+// readReason returns a reason as it is written down: without personal data. The error
+// is an INVALID_INPUT fault.
+func readReason(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	n := utf8.RuneCountInString(text)
+	var fields fault.Fields
+	fields.Check(n >= minReason && n <= maxReason && utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }),
+		"reveal", "must be a reason of "+strconv.Itoa(minReason)+" to "+strconv.Itoa(maxReason)+" visible characters")
+	var masker phi.Masker
+	masked, _ := masker.Mask(text)
+	return masked, fields.Err()
 }
 
 // auditReveal writes down that the request's key is about to see a row unmasked. The

@@ -153,6 +153,13 @@ func TestRevealNeedsItsScopeAndAReason(t *testing.T) {
 	require.NotContains(t, logs, "example.com")
 }
 
+func TestAReasonIsWrittenDownWithoutPersonalData(t *testing.T) {
+	t.Parallel()
+	reason, err := api.ReadReason("  asked by jo@example.com, SSN 219-09-9999 ")
+	require.NoError(t, err)
+	require.Equal(t, "asked by [EMAIL_1], SSN [SSN_1]", reason)
+}
+
 // A server without the key of a tenant that encrypts neither shows nor takes anything.
 func TestAServerWithoutTheKeyFailsClosed(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"millrace/internal/apikey"
@@ -356,6 +357,34 @@ func TestResealingGoesOnWhereItWasInterrupted(t *testing.T) {
 	done, err = v.Reseal(t.Context(), "alice", func(int) {})
 	require.NoError(t, err)
 	require.Zero(t, done)
+}
+
+// A shredding that comes between the reading and the writing of a reseal is not undone.
+func TestResealingUndoesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	old := s.keep(s.program(postgres.Intake, nil), "alice")
+	tx, err := s.login.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "UPDATE payments SET sealed = '', customer_email = NULL, description = NULL, items = NULL, metadata = NULL")
+	require.NoError(t, err)
+	v := s.vault(keyed(t, "a1"))
+	done := make(chan vault.Resealed, 1)
+	go func() {
+		resealed, err := v.Reseal(t.Context(), "alice", func(int) {})
+		assert.NoError(t, err)
+		done <- resealed
+	}()
+	require.Eventually(t, func() bool {
+		var waits bool
+		assert.NoError(t, s.login.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waits))
+		return waits
+	}, 30*time.Second, 5*time.Millisecond)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Equal(t, vault.Resealed{Rows: 2}, <-done)
+	var sealed []byte
+	require.NoError(t, s.login.QueryRow(t.Context(), "SELECT sealed FROM payments WHERE id = $1", old.payment.ID).Scan(&sealed))
+	require.Empty(t, sealed)
 }
 
 func TestAShreddedTenantIsReadByNobody(t *testing.T) {
