@@ -34,6 +34,7 @@ type site struct {
 	url      string
 	login    *pgxpool.Pool
 	owner    *postgres.Tenancy
+	intake   *postgres.Tenancy
 	alice    string // tenant alice, jobs:read and jobs:write
 	mallory  string // tenant mallory, the same
 	registry *prometheus.Registry
@@ -70,6 +71,7 @@ func newSite(t *testing.T, change ...func(*api.Options)) *site {
 	done := make(chan error, 1)
 	go func() { done <- writer.Run(ctx) }()
 	options := api.Options{DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Logger: logger, Metrics: s.registry}
+	s.intake = options.DB
 	for _, f := range change {
 		f(&options)
 	}

@@ -20,14 +20,21 @@ type bookingOutput struct {
 	Body booking.Booking
 }
 
-func (s *Server) getBooking(ctx context.Context, in *bookingInput) (*bookingOutput, error) {
+func (s *Server) getBooking(ctx context.Context, in *readInput) (*bookingOutput, error) {
 	id, ok := newUUID(in.ID)
 	if !ok {
 		return nil, noSuchBooking()
 	}
+	revealed, err := s.reveal(ctx, in, "booking", id)
+	if err != nil {
+		return nil, err
+	}
 	b, err := booking.Find(ctx, s.opts.DB, principal(ctx).Tenant, id)
 	if err != nil {
 		return nil, err
+	}
+	if !revealed {
+		b = b.Masked()
 	}
 	return &bookingOutput{Body: b}, nil
 }
@@ -42,13 +49,20 @@ func (s *Server) cancelBooking(ctx context.Context, in *bookingInput) (*bookingO
 		return nil, noSuchBooking()
 	}
 	tenant, out := principal(ctx).Tenant, &bookingOutput{}
-	err := s.opts.Writer.Change(ctx, tenant, requestID(ctx), func(ctx context.Context, tx pgx.Tx) (change intake.Change, err error) {
+	// What is sealed never changes, and is opened before anything is done.
+	asked, err := booking.Find(ctx, s.opts.DB, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	err = s.opts.Writer.Change(ctx, tenant, requestID(ctx), func(ctx context.Context, tx pgx.Tx) (change intake.Change, err error) {
 		out.Body, err = booking.Cancel(ctx, tx, tenant, id, s.opts.Now())
 		return intake.Change{Enqueue: jobs.BookingCancellationEmailArgs{BookingID: id}, Cancel: out.Body.ReminderJobID}, err
 	})
 	if err != nil {
 		return nil, err
 	}
+	out.Body.Request = asked.Request
+	out.Body = out.Body.Masked()
 	return out, nil
 }
 
@@ -67,6 +81,9 @@ func (s *Server) listBookings(ctx context.Context, in *pageInput) (*bookingsOutp
 	list, err := booking.List(ctx, s.opts.DB, principal(ctx).Tenant, booking.Filter{Before: before, Limit: in.Limit + 1})
 	if err != nil {
 		return nil, err
+	}
+	for i := range list {
+		list[i] = list[i].Masked()
 	}
 	out := &bookingsOutput{}
 	out.Body.Bookings, out.Body.NextPageToken = page(list, in.Limit, "booking", func(b booking.Booking) string { return b.ID.String() })

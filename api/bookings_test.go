@@ -76,8 +76,8 @@ func TestOneOfManyGetsTheSlot(t *testing.T) {
 		require.Equal(t, "SLOT_UNAVAILABLE", a.code())
 	}
 	require.Len(t, won, 1)
-	require.Equal(t, "Jo Doe", won[0].at("booking", "name"))
-	require.Equal(t, "Jo@example.com", won[0].at("booking", "email"))
+	require.Equal(t, "J•••", won[0].at("booking", "name"))
+	require.Equal(t, "J•••@example.com", won[0].at("booking", "email"))
 	require.Equal(t, "pending", won[0].at("booking", "email_status"))
 	require.NotContains(t, s.slots(s.alice, date), slot)
 	for table, n := range map[string]int{"bookings": 1, "river_job": 1, "submissions": 1} {

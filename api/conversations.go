@@ -20,14 +20,27 @@ type conversationOutput struct {
 	Body conversation.Conversation
 }
 
-func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*conversationOutput, error) {
+func (s *Server) getConversation(ctx context.Context, in *readInput) (*conversationOutput, error) {
 	id, ok := newUUID(in.ID)
 	if !ok {
 		return nil, fault.New(fault.NotFound, "There is no such conversation.")
 	}
-	c, err := s.findConversation(ctx, principal(ctx).Tenant, id)
+	revealed, err := s.reveal(ctx, in, "conversation", id)
 	if err != nil {
 		return nil, err
+	}
+	tenant := principal(ctx).Tenant
+	c, err := s.findConversation(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	if revealed {
+		texts, err := conversation.Load(ctx, s.opts.DB, tenant, id)
+		if err != nil {
+			return nil, err
+		}
+		texts = texts.Revealed()
+		c.Messages, c.Feedback = texts.Messages, texts.Feedback
 	}
 	return &conversationOutput{Body: c}, nil
 }

@@ -100,7 +100,7 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		c := humagin.Unwrap(ctx)
 		key, err := s.verify(ctx.Context(), ctx.Header("Authorization"))
 		if err == nil && !key.Has(scope) {
-			err = fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
+			err = lacks(scope)
 			s.recordRefusal(actAs(ctx.Context(), key.Actor()), key.Tenant, ctx.Operation(), scope)
 		}
 		if err != nil {
@@ -111,6 +111,10 @@ func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.C
 		ctx = huma.WithContext(ctx, actAs(ctx.Context(), key.Actor()))
 		next(huma.WithValue(ctx, principalKey{}, key))
 	}
+}
+
+func lacks(scope apikey.Scope) *fault.Fault {
+	return fault.New(fault.TenantAccessDenied, "This key lacks the scope that the request needs.").With("required_scope", scope)
 }
 
 // jsonBody checks what huma leaves open about a body that it hands on raw. limit is

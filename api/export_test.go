@@ -28,3 +28,6 @@ var PageToken, PagePosition = pageToken, pagePosition //nolint:gochecknoglobals 
 
 // ETagMatches reads an If-None-Match header.
 var ETagMatches = etagMatches //nolint:gochecknoglobals // for tests
+
+// ReadReason is readReason.
+func ReadReason(text string) (string, error) { return readReason(text) }

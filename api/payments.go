@@ -7,22 +7,25 @@ import (
 	"millrace/internal/payment"
 )
 
-type paymentInput struct {
-	ID string `path:"id" doc:"The payment's id." example:"019a2f5e-7c1b-7d3e-9a40-0c5b1f2e3d4c"`
-}
-
 type paymentOutput struct {
 	Body payment.Payment
 }
 
-func (s *Server) getPayment(ctx context.Context, in *paymentInput) (*paymentOutput, error) {
+func (s *Server) getPayment(ctx context.Context, in *readInput) (*paymentOutput, error) {
 	id, ok := newUUID(in.ID)
 	if !ok {
 		return nil, fault.New(fault.NotFound, "There is no such payment.")
 	}
+	revealed, err := s.reveal(ctx, in, "payment", id)
+	if err != nil {
+		return nil, err
+	}
 	p, err := payment.Find(ctx, s.opts.DB, principal(ctx).Tenant, id)
 	if err != nil {
 		return nil, err
+	}
+	if !revealed {
+		p = p.Masked()
 	}
 	return &paymentOutput{Body: p}, nil
 }
@@ -42,6 +45,9 @@ func (s *Server) listPayments(ctx context.Context, in *pageInput) (*paymentsOutp
 	list, err := payment.List(ctx, s.opts.DB, principal(ctx).Tenant, payment.Filter{Before: before, Limit: in.Limit + 1})
 	if err != nil {
 		return nil, err
+	}
+	for i := range list {
+		list[i] = list[i].Masked()
 	}
 	out := &paymentsOutput{}
 	out.Body.Payments, out.Body.NextPageToken = page(list, in.Limit, "payment", func(p payment.Payment) string { return p.ID.String() })

@@ -50,8 +50,13 @@ func (s *Server) takeResendEvent(ctx context.Context, event booking.MailEvent) (
 	}
 	outcome = eventIgnored // another program's mail
 	for _, mail := range mails {
-		err := s.opts.Writer.Change(ctx, mail.Tenant, requestID(ctx), func(ctx context.Context, tx pgx.Tx) (intake.Change, error) {
-			moved, err := booking.MarkMail(ctx, tx, mail, status, s.opts.Now())
+		// Where it went is read before the transaction: it may have to be decrypted.
+		address, err := booking.AddressOfMail(ctx, s.opts.DB, mail, status)
+		if err != nil {
+			return "", err
+		}
+		err = s.opts.Writer.Change(ctx, mail.Tenant, requestID(ctx), func(ctx context.Context, tx pgx.Tx) (intake.Change, error) {
+			moved, err := booking.MarkMail(ctx, tx, mail, address, status, s.opts.Now())
 			if outcome = eventRepeated; moved {
 				outcome = eventTaken
 			}

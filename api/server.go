@@ -139,7 +139,7 @@ func (s *Server) routes(api huma.API) {
 	register(s, api, operation(http.MethodPut, "/v1/calendar", "Replace a calendar"), apikey.JobsWrite, s.putCalendar)
 	api.OpenAPI().Paths["/v1/calendar"].Put.RequestBody.Content["application/json"].Schema = calendarSchema(api.OpenAPI().Components.Schemas)
 	s.submission(api, "/v1/conversations", s.kinds["conversation_scoring"])
-	register(s, api, get("/v1/conversations/{id}", "Read what is known of a conversation, without its texts"), apikey.JobsRead, s.getConversation)
+	register(s, api, get("/v1/conversations/{id}", "Read what is known of a conversation; its texts only with reveal"), apikey.JobsRead, s.getConversation)
 	register(s, api, get("/v1/scores", "List scores, newest first or by satisfaction"), apikey.JobsRead, s.listScores)
 	register(s, api, get("/v1/scores/distribution", "Count the scores of each day"), apikey.JobsRead, s.scoreDistribution)
 	register(s, api, get("/v1/scores/{id}", "Read the score of a conversation, with its reasons"), apikey.JobsRead, s.getScore)

@@ -218,7 +218,7 @@ func (s *Server) commit(ctx context.Context, submission *intake.Submission) (int
 
 // answer renders a submission with its job and domain row.
 func (s *Server) answer(status int, kind *jobs.Kind, receipt intake.Receipt, resource any) (*submissionOutput, error) {
-	text, err := object("job", s.render(receipt.Job), kind.Resource, resource)
+	text, err := object("job", s.render(receipt.Job), kind.Resource, kind.Masked(resource))
 	if err != nil {
 		return nil, err
 	}

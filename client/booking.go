@@ -62,7 +62,8 @@ func EmailStatuses() []EmailStatus {
 	}
 }
 
-// Booking is a booking as it was when it was read. Times are UTC.
+// Booking is a booking as it was when it was read. Name, Email and Notes are masked
+// (J•••, c•••@example.com), except in what RevealBooking returns. Times are UTC.
 type Booking struct {
 	BookingRequest
 
@@ -103,7 +104,11 @@ func (c *Client) SubmitBooking(ctx context.Context, booking BookingRequest, opts
 // Booking reads a booking. The error has the code NOT_FOUND when the key's
 // tenant has none of that id.
 func (c *Client) Booking(ctx context.Context, id string) (*Booking, error) {
-	return c.bookingRequest(ctx, request{method: http.MethodGet}, id)
+	return c.booking(ctx, id, "")
+}
+
+func (c *Client) booking(ctx context.Context, id, query string) (*Booking, error) {
+	return c.bookingRequest(ctx, request{method: http.MethodGet}, id, query)
 }
 
 // CancelBooking cancels a booking, and returns it. Its slot is free at once, the
@@ -111,14 +116,14 @@ func (c *Client) Booking(ctx context.Context, id string) (*Booking, error) {
 // booking that is cancelled or over already, NOT_FOUND for no such booking. It is
 // not repeated when it gets no answer: look at the booking first.
 func (c *Client) CancelBooking(ctx context.Context, id string) (*Booking, error) {
-	return c.bookingRequest(ctx, request{method: http.MethodDelete, unrepeatable: true}, id)
+	return c.bookingRequest(ctx, request{method: http.MethodDelete, unrepeatable: true}, id, "")
 }
 
-func (c *Client) bookingRequest(ctx context.Context, r request, id string) (*Booking, error) {
+func (c *Client) bookingRequest(ctx context.Context, r request, id, query string) (*Booking, error) {
 	if id == "" {
 		return nil, errors.New("client: the booking's id is empty")
 	}
-	r.path = bookingsPath + "/" + url.PathEscape(id)
+	r.path = bookingsPath + "/" + url.PathEscape(id) + query
 	var booking Booking
 	if err := c.call(ctx, r, &booking); err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ func TestTypesHaveTheServersMembers(t *testing.T) {
 		{reflect.TypeFor[conversation.Message](), reflect.TypeFor[client.Message]()},
 		{reflect.TypeFor[conversation.Feedback](), reflect.TypeFor[client.Feedback]()},
 		{reflect.TypeFor[conversation.Conversation](), reflect.TypeFor[client.Conversation]()},
+		{reflect.TypeFor[conversation.Turn](), reflect.TypeFor[client.StoredMessage]()},
 		{reflect.TypeFor[conversation.Skip](), reflect.TypeFor[client.SkippedMessage]()},
 		{reflect.TypeFor[conversation.Score](), reflect.TypeFor[client.Score]()},
 		{reflect.TypeFor[conversation.Summary](), reflect.TypeFor[client.ScoreSummary]()},
@@ -150,8 +151,9 @@ func TestConversationsAreReadWhole(t *testing.T) {
 		ID: uuid.MustParse("019a2f5e-7c1b-7d3e-9a40-0c5b1f2e3d4c"), Tenant: "alice", SessionID: "chat-4711", Status: conversation.Scored,
 		MessageCount: 2, SkippedCount: 1, Skipped: []conversation.Skip{{Index: 1, Problem: "must be an object"}}, Masked: map[string]int{"EMAIL": 1},
 		HasFeedback: true, JobID: 4711, Model: "1", CreatedAt: at, ScoredAt: &at,
+		Messages: []conversation.Turn{{Index: 1, Role: satisfaction.User, Content: "Hello", At: at}}, Feedback: &conversation.Feedback{Thumbs: "up"},
 	}
-	for _, whole := range []any{written, written.Skipped[0]} {
+	for _, whole := range []any{written, written.Skipped[0], written.Messages[0]} {
 		requireNoZeroField(t, whole)
 	}
 	requireReadWhole[client.Conversation](t, written)

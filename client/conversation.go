@@ -72,8 +72,8 @@ func ConversationStatuses() []ConversationStatus {
 	return []ConversationStatus{ConversationQueued, ConversationScored, ConversationCancelled, ConversationFailed}
 }
 
-// Conversation is what is known of a conversation as it was when it was read. The
-// server does not show its texts. Times are UTC.
+// Conversation is what is known of a conversation as it was when it was read. Times
+// are UTC.
 type Conversation struct {
 	ID        string             `json:"id"`
 	SessionID string             `json:"session_id"`
@@ -95,6 +95,19 @@ type Conversation struct {
 	Model     string    `json:"model,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
 	ScoredAt  time.Time `json:"scored_at,omitzero"`
+	// Messages and Feedback are what was said, masked as it is stored; only
+	// RevealConversation returns them.
+	Messages []StoredMessage `json:"messages,omitzero"`
+	Feedback *Feedback       `json:"feedback,omitzero"`
+}
+
+// StoredMessage is a message of a conversation as it is stored.
+type StoredMessage struct {
+	// Index is that of the message in ConversationRequest.Messages.
+	Index   int       `json:"index"`
+	Role    Role      `json:"role"`
+	Content string    `json:"content"`
+	At      time.Time `json:"at,omitzero"`
 }
 
 // SkippedMessage is a message that was left out.
@@ -115,14 +128,18 @@ func (c *Client) SubmitConversation(ctx context.Context, conversation Conversati
 	}{conversation, opts.fields()}, opts)
 }
 
-// Conversation reads what is known of a conversation. The error has the code
-// NOT_FOUND when the key's tenant has none of that id.
+// Conversation reads what is known of a conversation, without its texts. The error
+// has the code NOT_FOUND when the key's tenant has none of that id.
 func (c *Client) Conversation(ctx context.Context, id string) (*Conversation, error) {
+	return c.conversation(ctx, id, "")
+}
+
+func (c *Client) conversation(ctx context.Context, id, query string) (*Conversation, error) {
 	if id == "" {
 		return nil, errors.New("client: the conversation's id is empty")
 	}
 	var conversation Conversation
-	if err := c.call(ctx, request{method: http.MethodGet, path: conversationsPath + "/" + url.PathEscape(id)}, &conversation); err != nil {
+	if err := c.call(ctx, request{method: http.MethodGet, path: conversationsPath + "/" + url.PathEscape(id) + query}, &conversation); err != nil {
 		return nil, err
 	}
 	return &conversation, nil

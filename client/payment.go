@@ -77,7 +77,8 @@ func PaymentStatuses() []PaymentStatus {
 // SubmitPayment.
 const ReasonActionRequired = "ACTION_REQUIRED"
 
-// Payment is a payment as it was when it was read. Times are UTC.
+// Payment is a payment as it was when it was read. CustomerEmail is masked
+// (c•••@example.com), except in what RevealPayment returns. Times are UTC.
 type Payment struct {
 	PaymentRequest
 
@@ -138,11 +139,15 @@ func (c *Client) SubmitPayment(ctx context.Context, payment PaymentRequest, opts
 // Payment reads a payment. The error has the code NOT_FOUND when the key's
 // tenant has none of that id.
 func (c *Client) Payment(ctx context.Context, id string) (*Payment, error) {
+	return c.payment(ctx, id, "")
+}
+
+func (c *Client) payment(ctx context.Context, id, query string) (*Payment, error) {
 	if id == "" {
 		return nil, errors.New("client: the payment's id is empty")
 	}
 	var payment Payment
-	if err := c.call(ctx, request{method: http.MethodGet, path: paymentsPath + "/" + url.PathEscape(id)}, &payment); err != nil {
+	if err := c.call(ctx, request{method: http.MethodGet, path: paymentsPath + "/" + url.PathEscape(id) + query}, &payment); err != nil {
 		return nil, err
 	}
 	return &payment, nil

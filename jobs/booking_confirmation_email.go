@@ -41,6 +41,8 @@ func bookingConfirmationEmail(do work[BookingConfirmationEmailArgs]) *Kind {
 		original: booking.Booking.Submitted,
 		complete: booking.Resolve,
 		person:   func(b booking.Booking) string { return b.Email },
+		seal:     booking.Seal,
+		masked:   booking.Booking.Masked,
 	}, func(in booking.Request, at Acceptance) (booking.Booking, BookingConfirmationEmailArgs) {
 		return booking.New(at.Tenant, at.ID, in, at.Now), BookingConfirmationEmailArgs{BookingID: at.ID}
 	}, do)

@@ -47,6 +47,7 @@ func conversationScoring(do work[ConversationScoringArgs]) *Kind {
 		cancel:     conversation.Cancel,
 		original:   conversation.Conversation.Submitted,
 		size:       conversation.Conversation.Size,
+		seal:       conversation.Seal,
 	}, func(in conversation.Request, at Acceptance) (conversation.Conversation, ConversationScoringArgs) {
 		return conversation.New(at.Tenant, at.ID, in, at.Now), ConversationScoringArgs{ConversationID: at.ID}
 	}, do)

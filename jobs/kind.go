@@ -66,6 +66,7 @@ type Kind struct {
 	find     func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error)
 	cancel   func(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) error
 	original func(resource any) any
+	masked   func(resource any) any
 	register func(registry *river.Workers, handlers Handlers)
 	periodic river.JobArgs
 	input    reflect.Type
@@ -109,8 +110,10 @@ type Accepted struct {
 // PHI_DETECTED where that is refused, or MASKING_FAILED.
 func (k *Kind) Accept(input []byte, at Acceptance) (Accepted, error) { return k.accept(input, at) }
 
-// Complete adds to an accepted domain row what the database knows (which slot a
-// booking is for), and checks it against that. The error is a fault.
+// Complete makes an accepted domain row ready to be inserted: it adds what the
+// database knows (which slot a booking is for), checks the row against that, and
+// seals what the row says about people. A row that is not completed is stored plain.
+// The error is a fault.
 func (k *Kind) Complete(ctx context.Context, db *postgres.Tenancy, tenant string, accepted Accepted) (Accepted, error) {
 	if k.complete == nil {
 		return accepted, nil
@@ -142,6 +145,14 @@ func (k *Kind) Cancel(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUI
 
 // Original returns a domain row as it was when its submission was accepted.
 func (k *Kind) Original(resource any) any { return k.original(resource) }
+
+// Masked returns a domain row as answers show it: without what it says about people.
+func (k *Kind) Masked(resource any) any {
+	if k.masked == nil || resource == nil {
+		return resource
+	}
+	return k.masked(resource)
+}
 
 // Register adds the kind's worker to River's registry.
 func (k *Kind) Register(registry *river.Workers, handlers Handlers) { k.register(registry, handlers) }
@@ -215,8 +226,12 @@ type store[R any] struct {
 	person func(R) string
 	// size returns Accepted.Size; nil when rows are small.
 	size func(R) int
-	// complete is Kind.Complete; nil when the input says everything.
+	// complete adds what the database knows; nil when the input says everything.
 	complete func(ctx context.Context, db *postgres.Tenancy, tenant string, row R) (R, error)
+	// seal encrypts what a complete row says about people.
+	seal func(ctx context.Context, db *postgres.Tenancy, row R) (R, error)
+	// masked is Kind.Masked; nil when rows show nothing about people.
+	masked func(R) R
 }
 
 // stored completes the row of a kind whose input becomes a domain row, which
@@ -255,16 +270,28 @@ func stored[I input[I], R any, A river.JobArgs](kind Kind, rows store[R], accept
 	kind.find = func(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (any, error) {
 		return rows.find(ctx, db, tenant, id)
 	}
-	if rows.complete != nil {
-		kind.complete = func(ctx context.Context, db *postgres.Tenancy, tenant string, resource any) (any, error) {
-			row, ok := resource.(R)
-			if !ok {
-				return nil, fmt.Errorf("jobs: %s: a row of type %T", kind.Name, resource)
-			}
-			return rows.complete(ctx, db, tenant, row)
+	kind.complete = func(ctx context.Context, db *postgres.Tenancy, tenant string, resource any) (any, error) {
+		row, ok := resource.(R)
+		if !ok {
+			return nil, fmt.Errorf("jobs: %s: a row of type %T", kind.Name, resource)
 		}
+		if rows.complete != nil {
+			var err error
+			if row, err = rows.complete(ctx, db, tenant, row); err != nil {
+				return nil, err
+			}
+		}
+		return rows.seal(ctx, db, row)
 	}
 	kind.cancel = rows.cancel
+	if rows.masked != nil {
+		kind.masked = func(resource any) any {
+			if row, ok := resource.(R); ok {
+				return rows.masked(row)
+			}
+			return resource
+		}
+	}
 	kind.original = func(resource any) any {
 		if row, ok := resource.(R); ok {
 			return rows.original(row)

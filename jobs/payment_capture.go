@@ -44,6 +44,8 @@ func paymentCapture(do work[PaymentCaptureArgs]) *Kind {
 		original:   payment.Payment.Submitted,
 		deadline:   payment.Payment.Deadline,
 		person:     func(p payment.Payment) string { return p.CustomerEmail },
+		seal:       payment.Seal,
+		masked:     payment.Payment.Masked,
 	}, func(in payment.Request, at Acceptance) (payment.Payment, PaymentCaptureArgs) {
 		return payment.New(at.Tenant, at.ID, in, at.Now), PaymentCaptureArgs{PaymentID: at.ID}
 	}, do)

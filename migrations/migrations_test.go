@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -99,6 +101,40 @@ func TestTwoAtOnceWaitForEachOther(t *testing.T) {
 		group.Go(func() error { return m.Up(ctx) })
 	}
 	require.NoError(t, group.Wait())
+}
+
+// What is encrypted would be lost on the way down, so that there is none; and rows of
+// tenants that a look without a tenant does not see count as well.
+func TestDownRefusesToLoseWhatIsEncrypted(t *testing.T) {
+	t.Parallel()
+	for table, insert := range map[string]string{
+		"payments":      `INSERT INTO payments (tenant_id, id, amount, currency, payment_method, created_at, updated_at, sealed) VALUES ('a', gen_random_uuid(), 1, 'usd', 'pm', now(), now(), 'x')`,
+		"bookings":      `INSERT INTO bookings (tenant_id, id, slot_id, timezone, resource, starts_at, ends_at, busy_until, created_at, updated_at, sealed) VALUES ('a', gen_random_uuid(), 's', 'UTC', 'r', now(), now() + interval '1 h', now() + interval '1 h', now(), now(), 'x')`,
+		"conversations": `INSERT INTO conversations (tenant_id, id, session_id, message_count, skipped_count, has_feedback, created_at, sealed) VALUES ('a', gen_random_uuid(), 's', 1, 0, true, now(), 'x')`,
+	} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			m, pool := migrator(t, dbtest.New(t))
+			_, err := pool.Exec(t.Context(), insert)
+			require.NoError(t, err)
+			status, err := m.Status(t.Context())
+			require.NoError(t, err)
+			for _, s := range slices.Backward(status) {
+				err = m.Down(t.Context(), false)
+				if strings.HasSuffix(s.Name, "_encryption.sql") {
+					break
+				}
+				require.NoError(t, err, s.Name)
+			}
+			require.ErrorContains(t, err, "cannot decrypt")
+			var left int
+			require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table+" WHERE sealed IS NOT NULL").Scan(&left))
+			require.Equal(t, 1, left)
+			_, err = pool.Exec(t.Context(), "DELETE FROM "+table)
+			require.NoError(t, err)
+			require.NoError(t, m.Down(t.Context(), false))
+		})
+	}
 }
 
 // Jobs that wait when our migrations go down and up again are still there.

@@ -104,8 +104,10 @@ func TestWhatTheProviderRefusesFailsForGood(t *testing.T) {
 func TestASuppressedAddressGetsNoMail(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t)
+	address, err := booking.AddressOf(t.Context(), p.tenancy, "alice", "Jo@Example.com")
+	require.NoError(t, err)
 	require.NoError(t, p.tenancy.Tx(t.Context(), "alice", func(tx pgx.Tx) error {
-		return booking.Suppress(t.Context(), tx, "alice", "Jo@Example.com", booking.EmailBounced, time.Now())
+		return booking.Suppress(t.Context(), tx, "alice", address, booking.EmailBounced, time.Now())
 	}))
 	p.work()
 	job, got := p.booked(p.book(0, "Jo@example.com").ID)

@@ -30,6 +30,8 @@ func (p *plant) accept(name, body string) intake.Job {
 	require.NoError(p.t, err)
 	accepted, err := kind.Accept([]byte(body), jobs.Acceptance{Tenant: "alice", ID: id, Now: time.Now()})
 	require.NoError(p.t, err)
+	accepted, err = kind.Complete(p.t.Context(), p.tenancy, "alice", accepted)
+	require.NoError(p.t, err)
 	receipt, err := p.writer.Submit(p.t.Context(), intake.Submission{
 		Tenant: "alice", Route: "POST /v1/jobs", Hash: accepted.Hash, Kind: kind, Accepted: accepted, Priority: 1,
 	})

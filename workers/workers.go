@@ -22,6 +22,7 @@ import (
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
 	"millrace/internal/satisfaction"
+	"millrace/internal/seal"
 	"millrace/jobs"
 )
 
@@ -29,6 +30,8 @@ import (
 type Options struct {
 	// Pool connects to the database as the worker role. Required.
 	Pool *pgxpool.Pool
+	// Keys wrap tenants' keysets; without them encrypted rows cannot be worked on.
+	Keys *seal.Keys
 	// Gateway moves money. Required.
 	Gateway payment.Gateway
 	// Mailer sends mails. Required.
@@ -124,7 +127,7 @@ func New(opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := postgres.NewTenancy(opts.Pool, postgres.Worker)
+	db := postgres.NewTenancy(opts.Pool, postgres.Worker).WithKeys(opts.Keys, opts.Now)
 	set := &Set{
 		db:             db,
 		now:            opts.Now,

@@ -159,6 +159,9 @@ func (p *plant) trySubmit(request payment.Request, key string) (intake.Receipt, 
 		return intake.Receipt{}, err
 	}
 	accepted, err := kind.Accept(body, jobs.Acceptance{Tenant: "alice", ID: uuid.New(), Now: time.Now()})
+	if err == nil {
+		accepted, err = kind.Complete(p.t.Context(), p.tenancy, "alice", accepted)
+	}
 	if err != nil {
 		return intake.Receipt{}, err
 	}

@@ -21,6 +21,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keys, err := cfg.Keys()
+	if err != nil {
+		return err
+	}
 	logger := telemetry.NewLogger(os.Stderr, cfg.Options("intake"))
 	registry := telemetry.NewRegistry(program.Version())
 	api, err := program.Listen(ctx, "LISTEN_ADDR", cfg.ListenAddr)
@@ -37,7 +41,7 @@ func run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
-			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
+			DatabaseURL: cfg.DatabaseURL, Keys: keys, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
 			Access: cfg.Access, TLS: cfg.TLS, RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL,
 			Listener: api, Logger: logger, Registry: registry,
 		})

@@ -57,6 +57,7 @@ func benchIntake() *cobra.Command {
 	cmd.Flags().IntVar(&opts.Tenants, "tenants", 1, "tenants that the clients belong to")
 	cmd.Flags().IntVar(&opts.Rounds, "rounds", 3, "rounds of each contestant")
 	cmd.Flags().DurationVar(&opts.Round, "round", 5*time.Second, "length of a round")
+	cmd.Flags().BoolVar(&opts.Encrypt, "encrypt", false, "encrypt what payments say about people")
 	return cmd
 }
 

@@ -24,6 +24,7 @@ import (
 	"millrace/internal/program/intakeserver"
 	"millrace/internal/program/workerpool"
 	"millrace/internal/sandbox"
+	"millrace/internal/seal"
 	"millrace/internal/telemetry"
 	"millrace/migrations"
 )
@@ -72,6 +73,13 @@ func dev(ctx context.Context, cfg config.Dev, out, logs io.Writer) (err error) {
 		return fmt.Errorf("MILLRACE_HOME (%s) cannot be created: %w", cfg.Home, err)
 	}
 
+	if cfg.Encryption, err = devEncryption(cfg.Encryption, cfg.Home); err != nil {
+		return err
+	}
+	keys, err := cfg.Keys()
+	if err != nil {
+		return err
+	}
 	var database *devpg.Server
 	if cfg.DatabaseURL == "" {
 		database, err = startDatabase(ctx, cfg.Home, logger)
@@ -120,12 +128,12 @@ func dev(ctx context.Context, cfg config.Dev, out, logs io.Writer) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveSandbox(ctx, stripe, listeners.sandbox, logger) })
 	group.Go(func() error { return serveSandbox(ctx, mails, listeners.mailbox, logger) })
-	group.Go(func() error { return serve(ctx, cfg, listeners, logger, registry) })
+	group.Go(func() error { return serve(ctx, cfg, keys, listeners, logger, registry) })
 	group.Go(func() error {
 		return workerpool.Run(ctx, workerpool.Options{
 			DatabaseURL: cfg.DatabaseURL, Stripe: config.Stripe{Key: cfg.StripeKey, APIBase: cfg.StripeBase},
 			Resend: config.Resend{ResendKey: cfg.ResendKey, ResendBase: cfg.ResendBase, EmailFrom: cfg.EmailFrom},
-			Queues: cfg.Queues, Logger: logger, Registry: registry,
+			Queues: cfg.Queues, Keys: keys, Logger: logger, Registry: registry,
 		})
 	})
 	if database != nil {
@@ -158,7 +166,7 @@ func watch(ctx context.Context, database *devpg.Server) error {
 	}
 }
 
-func serve(ctx context.Context, cfg config.Dev, l *listeners, logger *slog.Logger, registry *prometheus.Registry) error {
+func serve(ctx context.Context, cfg config.Dev, keys *seal.Keys, l *listeners, logger *slog.Logger, registry *prometheus.Registry) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return program.Serve(ctx, telemetry.MetricsServer(registry, logger), l.metrics, func() {})
@@ -166,7 +174,7 @@ func serve(ctx context.Context, cfg config.Dev, l *listeners, logger *slog.Logge
 	group.Go(func() error {
 		return intakeserver.Run(ctx, intakeserver.Options{
 			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
-			Access: cfg.Access, RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL, Listener: l.api, Logger: logger, Registry: registry,
+			Keys: keys, Access: cfg.Access, RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL, Listener: l.api, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()
@@ -186,6 +194,7 @@ func prepare(ctx context.Context, cfg config.Dev, l *listeners) (devEnv, error) 
 	env := readDevEnv(path)
 	env.URL, env.MetricsURL = "http://"+l.api.Addr().String(), "http://"+l.metrics.Addr().String()+"/metrics"
 	env.DatabaseURL, env.StripeBase, env.StripeKey, env.WebhookSecret = cfg.DatabaseURL, cfg.StripeBase, cfg.StripeKey, cfg.WebhookSecret
+	env.EncryptionKeys, env.EncryptionKeysFile = cfg.EncryptionKeys, cfg.EncryptionKeysFile
 	env.ResendBase, env.ResendKey, env.ResendWebhookSecret, env.EmailFrom = cfg.ResendBase, cfg.ResendKey, cfg.ResendWebhookSecret, cfg.EmailFrom
 	if err := env.ensureKeys(ctx, pool); err != nil {
 		return devEnv{}, err

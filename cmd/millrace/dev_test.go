@@ -15,7 +15,9 @@ import (
 
 	"millrace/client"
 	"millrace/internal/config"
+	"millrace/internal/postgres"
 	"millrace/internal/telemetry"
+	"millrace/internal/vault"
 )
 
 // screen is what a person would see.
@@ -96,7 +98,7 @@ func TestDevShowsAPaymentCapturedAndKeepsItsData(t *testing.T) {
 	}
 	app, err := client.New(first["MILLRACE_URL"], first["MILLRACE_API_KEY"], client.Options{})
 	require.NoError(t, err)
-	submission, err := app.SubmitPayment(t.Context(), client.PaymentRequest{Amount: 500, Currency: "eur", PaymentMethod: "pm_card_visa"},
+	submission, err := app.SubmitPayment(t.Context(), client.PaymentRequest{Amount: 500, Currency: "eur", PaymentMethod: "pm_card_visa", Description: "Two tickets"},
 		client.SubmitOptions{Wait: 10 * time.Second})
 	require.NoError(t, err)
 	require.Equal(t, client.PaymentCaptured, submission.Payment.Status)
@@ -106,6 +108,11 @@ func TestDevShowsAPaymentCapturedAndKeepsItsData(t *testing.T) {
 	require.Error(t, err, "tenant demo2 does not see what tenant demo did")
 	stop()
 
+	key, err := os.Stat(first["ENCRYPTION_KEYS_FILE"])
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), key.Mode().Perm())
+	require.True(t, filepath.IsAbs(first["ENCRYPTION_KEYS_FILE"]), "scripts run elsewhere")
+
 	_, stop = runDev(t, devConfig(t, home))
 	second := variables(t, home)
 	require.Equal(t, first["MILLRACE_API_KEY"], second["MILLRACE_API_KEY"], "the keys stay")
@@ -114,6 +121,17 @@ func TestDevShowsAPaymentCapturedAndKeepsItsData(t *testing.T) {
 	again, err := app.Payment(t.Context(), submission.Payment.ID)
 	require.NoError(t, err)
 	require.Equal(t, client.PaymentCaptured, again.Status)
+	require.Equal(t, "Two tickets", again.Description, "and are read with the same key")
+	keys, err := findKeys([]string{"MILLRACE_HOME=" + home})
+	require.NoError(t, err)
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: second["DATABASE_URL"], Role: postgres.Owner})
+	require.NoError(t, err)
+	defer db.Close()
+	v, err := vault.New(vault.Options{DB: postgres.NewTenancy(db, postgres.Owner), Keys: keys, Tables: sealedTables()})
+	require.NoError(t, err)
+	pending, err := v.Pending(t.Context(), "demo")
+	require.NoError(t, err)
+	require.Zero(t, pending, "nothing is in the clear")
 	stop()
 }
 

@@ -32,6 +32,9 @@ type devEnv struct {
 	// ResendWebhookSecret signs what goes to /webhooks/resend.
 	ResendWebhookSecret telemetry.Secret
 	EmailFrom           string
+	// Of these one is set.
+	EncryptionKeys     telemetry.Secret
+	EncryptionKeysFile string
 }
 
 // variables lists the file's lines in order.
@@ -50,6 +53,8 @@ func (e *devEnv) variables() []struct{ name, value string } {
 		{"RESEND_API_KEY", e.ResendKey.Reveal()},
 		{"RESEND_WEBHOOK_SECRET", e.ResendWebhookSecret.Reveal()},
 		{"EMAIL_FROM", quoted(e.EmailFrom)},
+		{"ENCRYPTION_KEYS", quoted(e.EncryptionKeys.Reveal())},
+		{"ENCRYPTION_KEYS_FILE", quoted(e.EncryptionKeysFile)},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"millrace/internal/apikey"
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
+	"millrace/internal/seal"
 )
 
 func keysCommand() *cobra.Command { return newKeysCommand(os.Environ(), time.Now) }
@@ -225,6 +226,9 @@ func explainDatabase(err error, source string) error {
 	case fault.InvalidInput:
 		return &exitError{exitUsage, errors.New(invalid(f))}
 	case fault.Unavailable:
+		if f.Details["reason"] == seal.ReasonNoKey {
+			return fmt.Errorf("the keysets are wrapped with another key than those that are set here (%v is needed); set ENCRYPTION_KEYS or ENCRYPTION_KEYS_FILE", f.Details["key"])
+		}
 		return fmt.Errorf("the database cannot be reached (DATABASE_URL from %s); start it, or set DATABASE_URL to where it is", source)
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {

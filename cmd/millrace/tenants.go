@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +12,7 @@ import (
 	"millrace/internal/postgres"
 )
 
-func tenantsCommand() *cobra.Command { return newTenantsCommand(os.Environ()) }
+func tenantsCommand() *cobra.Command { return newTenantsCommand(os.Environ(), time.Now) }
 
 // tenantsFlags are the flags of every tenants command, and what commands get from
 // outside.
@@ -21,13 +22,13 @@ type tenantsFlags struct {
 	asJSON bool
 }
 
-func newTenantsCommand(environ []string) *cobra.Command {
+func newTenantsCommand(environ []string, now func() time.Time) *cobra.Command {
 	flags := &tenantsFlags{environ: environ}
 	cmd := &cobra.Command{
 		Use:   "tenants",
-		Short: "List tenants and change their settings",
-		Long: `List tenants and change their settings, in the database itself: DATABASE_URL's, else
-that of dev.env in MILLRACE_HOME (.millrace). Creating a key makes a tenant. The login
+		Short: "List tenants, change their settings, destroy their data",
+		Long: `List tenants, change their settings and destroy their data, in the database itself:
+DATABASE_URL's, else that of dev.env in MILLRACE_HOME (.millrace). Creating a key makes a tenant. The login
 must be a member of the role millrace_owner.
 
 ` + exitCodesHelp,
@@ -35,7 +36,7 @@ must be a member of the role millrace_owner.
   millrace tenants set acme --phi strict`,
 	}
 	cmd.PersistentFlags().BoolVar(&flags.asJSON, "json", false, "print JSON, one line a tenant")
-	return group(cmd, flags.list(), flags.set())
+	return group(cmd, flags.list(), flags.set(), tenantsShred(environ, now))
 }
 
 func (f *tenantsFlags) list() *cobra.Command {

@@ -14,7 +14,7 @@ import (
 
 func (k *keyring) tenants(t *testing.T, args ...string) outcome {
 	t.Helper()
-	return run(t, newTenantsCommand([]string{"DATABASE_URL=" + k.db.URL, "MILLRACE_HOME=" + t.TempDir()}), "", args...)
+	return run(t, newTenantsCommand([]string{"DATABASE_URL=" + k.db.URL, "MILLRACE_HOME=" + t.TempDir()}, time.Now), "", args...)
 }
 
 func TestTenantsListAndSet(t *testing.T) {
@@ -53,7 +53,7 @@ func TestTenantsWrongUsage(t *testing.T) {
 	} {
 		t.Run(strings.Join(try.args, " "), func(t *testing.T) {
 			t.Parallel()
-			got := run(t, newTenantsCommand([]string{"DATABASE_URL=postgres://127.0.0.1:1/x"}), "", try.args...)
+			got := run(t, newTenantsCommand([]string{"DATABASE_URL=postgres://127.0.0.1:1/x"}, time.Now), "", try.args...)
 			require.Equal(t, exitUsage, got.code, got.stderr)
 			require.Contains(t, got.stderr, try.says)
 		})

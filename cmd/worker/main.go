@@ -21,6 +21,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keys, err := cfg.Keys()
+	if err != nil {
+		return err
+	}
 	logger := telemetry.NewLogger(os.Stderr, cfg.Options("worker"))
 	registry := telemetry.NewRegistry(program.Version())
 	metrics, err := program.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
@@ -33,7 +37,7 @@ func run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		return workerpool.Run(ctx, workerpool.Options{
-			DatabaseURL: cfg.DatabaseURL, Stripe: cfg.Stripe, Resend: cfg.Resend, Queues: cfg.Queues, Logger: logger, Registry: registry,
+			DatabaseURL: cfg.DatabaseURL, Keys: keys, Stripe: cfg.Stripe, Resend: cfg.Resend, Queues: cfg.Queues, Logger: logger, Registry: registry,
 		})
 	})
 	return group.Wait()

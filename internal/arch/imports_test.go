@@ -60,7 +60,7 @@ func breaches() map[string]breach {
 		"leaves": {
 			files: []string{
 				"internal/fault/*.go", "internal/money/*.go", "internal/phi/*.go", "internal/postgres/*.go", "internal/ratelimit/*.go",
-				"internal/satisfaction/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go",
+				"internal/satisfaction/*.go", "internal/seal/*.go", "internal/strictjson/*.go", "internal/telemetry/*.go",
 			},
 			imports: []string{"millrace/internal/payment", "millrace/internal/postgres"},
 		},
@@ -107,6 +107,10 @@ func breaches() map[string]breach {
 			files:   []string{"api/*.go", "cmd/intake/*.go", "internal/redistest/*.go"},
 			imports: []string{"github.com/redis/go-redis/v9"},
 		},
+		"tink": {
+			files:   []string{"cmd/millrace/*.go", "internal/payment/*.go", "internal/postgres/*.go"},
+			imports: []string{"github.com/tink-crypto/tink-go/v2/aead"},
+		},
 	}
 }
 
@@ -119,13 +123,15 @@ func rightful() map[string][]string {
 		"internal/conversation/*.go":    {"millrace/internal/fault", "millrace/internal/phi", "millrace/internal/postgres", "millrace/internal/satisfaction"},
 		"internal/intake/*.go":          {"github.com/riverqueue/river", "millrace/jobs"},
 		"internal/jwtauth/*.go":         {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "millrace/internal/apikey"},
-		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres"},
+		"internal/payment/*.go":         {"millrace/internal/fault", "millrace/internal/money", "millrace/internal/postgres", "millrace/internal/seal"},
 		"internal/payment/*_test.go":    {"millrace/internal/dbtest", "millrace/internal/payment"},
+		"internal/postgres/*.go":        {"millrace/internal/fault", "millrace/internal/seal"},
 		"internal/program/*.go":         {"millrace/api", "millrace/internal/stripehook", "millrace/internal/stripepay", "millrace/workers"},
 		"internal/ratelimit/*.go":       {"github.com/redis/go-redis/v9", "millrace/internal/fault"},
 		"internal/resendhook/*.go":      {"millrace/internal/booking"},
 		"internal/resendmail/*.go":      {"github.com/resend/resend-go/v2", "millrace/internal/booking"},
 		"internal/rollup/*.go":          {"millrace/internal/fault", "millrace/internal/postgres", "millrace/internal/strictjson"},
+		"internal/seal/*.go":            {"github.com/tink-crypto/tink-go/v2/aead", "millrace/internal/fault"},
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
 		"internal/security/*_test.go":   {"millrace/api", "millrace/internal/program/intakeserver", "millrace/jobs", "millrace/workers"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ import (
 	"millrace/internal/postgres"
 	"millrace/internal/program"
 	"millrace/internal/ratelimit"
+	"millrace/internal/seal"
 	"millrace/internal/strictjson"
 )
 
@@ -43,6 +45,8 @@ type IntakeOptions struct {
 	Rounds int
 	// Tenants is how many tenants the clients belong to. Default 1.
 	Tenants int
+	// Encrypt has the servers encrypt what payments say about people.
+	Encrypt bool
 }
 
 // Figures are one contestant's rounds.
@@ -159,8 +163,16 @@ func serveMillrace(ctx context.Context, group *errgroup.Group, opts IntakeOption
 	if err != nil {
 		return "", err
 	}
+	db := postgres.NewTenancy(pool, postgres.Intake)
+	if opts.Encrypt {
+		keys, err := seal.ParseKeys("bench:" + base64.StdEncoding.EncodeToString(make([]byte, seal.KeySize)))
+		if err != nil {
+			return "", err
+		}
+		db = db.WithKeys(keys, time.Now)
+	}
 	server, err := api.New(api.Options{ //nolint:contextcheck // handlers use the context of their request
-		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Limiter: limiter, Logger: logger, Metrics: registry})
+		DB: db, Writer: writer, Limiter: limiter, Logger: logger, Metrics: registry})
 	if err != nil {
 		return "", err
 	}

@@ -21,10 +21,10 @@ const MaxNotes = 1000
 // Request is what a client submits.
 type Request struct {
 	SlotID   string `json:"slot_id" doc:"Id of a free slot, as GET /v1/slots lists them." maxLength:"81" example:"default.20261124T100000Z"`
-	Name     string `json:"name" doc:"The customer's name." minLength:"1" maxLength:"100" example:"Jo Doe"`
-	Email    string `json:"email" doc:"Where the confirmation goes." format:"email" maxLength:"254" example:"customer@example.com"`
+	Name     string `json:"name" doc:"The customer's name. Answers mask it: J•••." minLength:"1" maxLength:"100" example:"Jo Doe"`
+	Email    string `json:"email" doc:"Where the confirmation goes. Answers mask it: c•••@example.com." format:"email" maxLength:"254" example:"customer@example.com"`
 	Timezone string `json:"timezone,omitzero" doc:"IANA time zone in which the customer's mails show times; the calendar's when absent." maxLength:"64" example:"Europe/Berlin"`
-	Notes    string `json:"notes,omitzero" doc:"What the customer wants the business to know." maxLength:"1000" example:"First visit"`
+	Notes    string `json:"notes,omitzero" doc:"What the customer wants the business to know. Answers mask it: •••." maxLength:"1000" example:"First visit"`
 }
 
 // LogValue implements slog.LogValuer: who books stays out of logs.
@@ -85,6 +85,8 @@ type Booking struct {
 
 	// busyUntil is when the resource is free again: EndsAt and the buffer after it.
 	busyUntil time.Time
+	// sealed is what private is stored as; nil when the row is plain.
+	sealed []byte
 }
 
 // LogValue implements slog.LogValuer.

@@ -139,9 +139,9 @@ func OfMail(ctx context.Context, db *postgres.Tenancy, mailID string) ([]SentMes
 }
 
 // MarkMail notes in the transaction tx of the mail's tenant what the provider told
-// of it, and of a bounce or a complaint that its address gets no more mails. moved
-// is false when that was known, or came too late.
-func MarkMail(ctx context.Context, tx pgx.Tx, mail SentMessage, status EmailStatus, now time.Time) (moved bool, err error) {
+// of it, and of a bounce or a complaint that its address, if there is one, gets no
+// more mails. moved is false when that was known, or came too late.
+func MarkMail(ctx context.Context, tx pgx.Tx, mail SentMessage, address Address, status EmailStatus, now time.Time) (moved bool, err error) {
 	tag, err := tx.Exec(ctx, `
 		UPDATE booking_mails SET status = $5, updated_at = $6
 		WHERE tenant_id = $1 AND booking_id = $2 AND message = $3 AND provider_id = $4 AND status = ANY($7)`,
@@ -152,23 +152,61 @@ func MarkMail(ctx context.Context, tx pgx.Tx, mail SentMessage, status EmailStat
 	if tag.RowsAffected() == 0 {
 		return false, nil
 	}
-	if status != EmailBounced && status != EmailComplained {
+	if !status.suppresses() || len(address) == 0 {
 		return true, nil
 	}
-	var email string
-	if err := tx.QueryRow(ctx, "SELECT email FROM bookings WHERE tenant_id = $1 AND id = $2", mail.Tenant, mail.BookingID).Scan(&email); err != nil {
-		return false, fmt.Errorf("booking: mark mail: %w", err)
+	return true, Suppress(ctx, tx, mail.Tenant, address, status, now)
+}
+
+// suppresses reports whether the address of a mail in this state gets no more mails.
+func (s EmailStatus) suppresses() bool { return s == EmailBounced || s == EmailComplained }
+
+// Address stands for an e-mail address of a tenant, so that the list of those that
+// bounced is no list of people: digests, of which the first is stored and all are
+// looked for.
+type Address [][]byte
+
+// AddressOf returns what stands for an e-mail address: a digest under the tenant's
+// keyset if it has one, which is no guess away. One by SHA-256 comes behind it, which
+// was stored before there was a keyset. Case is left out: addresses that differ in
+// nothing else are one mailbox nearly everywhere. The faults are those of
+// Tenancy.Digest.
+func AddressOf(ctx context.Context, db *postgres.Tenancy, tenant, email string) (Address, error) {
+	email = strings.ToLower(strings.TrimSpace(email))
+	keyed, err := db.Digest(ctx, tenant, email)
+	if err != nil {
+		return nil, err
 	}
-	return true, Suppress(ctx, tx, mail.Tenant, email, status, now)
+	plain := sha256.Sum256([]byte(email))
+	if keyed == nil {
+		return Address{plain[:]}, nil
+	}
+	return Address{keyed, plain[:]}, nil
+}
+
+// AddressOfMail returns what stands for the address of a mail that has come into a
+// state, as far as MarkMail needs it. It is nil when the tenant was shredded.
+func AddressOfMail(ctx context.Context, db *postgres.Tenancy, mail SentMessage, status EmailStatus) (Address, error) {
+	if !status.suppresses() {
+		return nil, nil
+	}
+	b, err := Find(ctx, db, mail.Tenant, mail.BookingID)
+	if f := fault.From(err); f != nil && f.Code == fault.TenantAccessDenied {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return AddressOf(ctx, db, mail.Tenant, b.Email)
 }
 
 // Suppress notes in the tenant's transaction tx that an address gets no more mails
 // of the tenant, and why: EmailBounced or EmailComplained. The first reason stays.
-func Suppress(ctx context.Context, tx pgx.Tx, tenant, email string, reason EmailStatus, now time.Time) error {
+func Suppress(ctx context.Context, tx pgx.Tx, tenant string, address Address, reason EmailStatus, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO suppressed_addresses (tenant_id, address_hash, reason, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (tenant_id, address_hash) DO NOTHING`,
-		tenant, addressHash(email), reason, now)
+		tenant, address[0], reason, now)
 	if err != nil {
 		return fmt.Errorf("booking: suppress: %w", err)
 	}
@@ -177,19 +215,15 @@ func Suppress(ctx context.Context, tx pgx.Tx, tenant, email string, reason Email
 
 // Suppressed reports whether an address gets no more mails of the tenant.
 func Suppressed(ctx context.Context, db *postgres.Tenancy, tenant, email string) (bool, error) {
+	address, err := AddressOf(ctx, db, tenant, email)
+	if err != nil {
+		return false, err
+	}
 	var found bool
-	err := db.Query(ctx, tenant, func(rows pgx.Rows) error {
+	err = db.Query(ctx, tenant, func(rows pgx.Rows) error {
 		var err error
 		found, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
 		return err
-	}, "SELECT EXISTS (SELECT FROM suppressed_addresses WHERE tenant_id = $1 AND address_hash = $2)", tenant, addressHash(email))
+	}, "SELECT EXISTS (SELECT FROM suppressed_addresses WHERE tenant_id = $1 AND address_hash = ANY($2))", tenant, [][]byte(address))
 	return found, postgres.Fault(err)
-}
-
-// addressHash stands for an address, so that the list of those that bounced is no
-// list of people. Case is left out: addresses that differ in nothing else are one
-// mailbox nearly everywhere.
-func addressHash(email string) []byte {
-	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
-	return sum[:]
 }

@@ -31,8 +31,11 @@ func (d desk) failed(b booking.Booking, message string, status booking.EmailStat
 
 func (d desk) mark(tenant string, b booking.Booking, message, id string, status booking.EmailStatus) (moved bool) {
 	d.t.Helper()
+	mail := booking.SentMessage{Tenant: b.Tenant, BookingID: b.ID, Message: message, MailID: id}
+	address, err := booking.AddressOfMail(d.t.Context(), d.intake, mail, status)
+	require.NoError(d.t, err)
 	require.NoError(d.t, d.intake.Tx(d.t.Context(), tenant, func(tx pgx.Tx) (err error) {
-		moved, err = booking.MarkMail(d.t.Context(), tx, booking.SentMessage{Tenant: b.Tenant, BookingID: b.ID, Message: message, MailID: id}, status, d.now.Add(time.Hour))
+		moved, err = booking.MarkMail(d.t.Context(), tx, mail, address, status, d.now.Add(time.Hour))
 		return err
 	}))
 	return moved
@@ -176,9 +179,11 @@ func TestABouncedAddressIsSuppressedForItsTenant(t *testing.T) {
 func TestTheFirstReasonOfASuppressionStays(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	address, err := booking.AddressOf(t.Context(), d.intake, "alice", "Jo@Example.com")
+	require.NoError(t, err)
 	for _, reason := range []booking.EmailStatus{booking.EmailBounced, booking.EmailComplained} {
 		require.NoError(t, d.intake.Tx(t.Context(), "alice", func(tx pgx.Tx) error {
-			return booking.Suppress(t.Context(), tx, "alice", "Jo@Example.com", reason, d.now)
+			return booking.Suppress(t.Context(), tx, "alice", address, reason, d.now)
 		}))
 	}
 	require.True(t, d.suppressed("alice", "jo@example.com"))

@@ -15,14 +15,14 @@ import (
 )
 
 // columns of one booking, in the order of scan.
-const columns = `id, tenant_id, slot_id, name, email, timezone, coalesce(notes, ''), resource, starts_at, ends_at, busy_until,
+const columns = `id, tenant_id, slot_id, coalesce(name, ''), coalesce(email, ''), timezone, coalesce(notes, ''), sealed, resource, starts_at, ends_at, busy_until,
 	created_at, status, sequence, cancelled_at, updated_at, coalesce(job_id, 0), coalesce(reminder_job_id, 0),
 	coalesce((SELECT mail.status FROM booking_mails AS mail
 		WHERE mail.tenant_id = bookings.tenant_id AND mail.booking_id = bookings.id AND mail.message = 'confirmation'), 'pending')`
 
 func scan(row pgx.CollectableRow) (Booking, error) {
 	var b Booking
-	err := row.Scan(&b.ID, &b.Tenant, &b.SlotID, &b.Name, &b.Email, &b.Timezone, &b.Notes, &b.Resource, &b.StartsAt, &b.EndsAt, &b.busyUntil,
+	err := row.Scan(&b.ID, &b.Tenant, &b.SlotID, &b.Name, &b.Email, &b.Timezone, &b.Notes, &b.sealed, &b.Resource, &b.StartsAt, &b.EndsAt, &b.busyUntil,
 		&b.CreatedAt, &b.Status, &b.Sequence, &b.CancelledAt, &b.UpdatedAt, &b.JobID, &b.ReminderJobID, &b.EmailStatus)
 	for _, at := range []*time.Time{&b.StartsAt, &b.EndsAt, &b.busyUntil, &b.CreatedAt, &b.UpdatedAt, b.CancelledAt} {
 		if at != nil {
@@ -55,9 +55,9 @@ func Resolve(ctx context.Context, db *postgres.Tenancy, tenant string, b Booking
 }
 
 // InsertMany writes new bookings of one tenant, which tx must have entered, each
-// with the job that confirms it, and takes their time. The fault is
-// SLOT_UNAVAILABLE when any of that is taken already, by one of them too; tx can
-// then only be rolled back.
+// with the job that confirms it, and takes their time. What Seal sealed is stored
+// so. The fault is SLOT_UNAVAILABLE when any of that is taken already, by one of
+// them too; tx can then only be rolled back.
 func InsertMany(ctx context.Context, tx pgx.Tx, bookings []Booking, jobIDs []int64) error {
 	n := len(bookings)
 	var (
@@ -66,8 +66,12 @@ func InsertMany(ctx context.Context, tx pgx.Tx, bookings []Booking, jobIDs []int
 		ids                           = make([]uuid.UUID, n)
 		starts, ends, busy, created   = make([]time.Time, n), make([]time.Time, n), make([]time.Time, n), make([]time.Time, n)
 		firstTicks                    = make([]time.Time, n)
+		sealed                        = make([][]byte, n)
 	)
 	for i, b := range bookings {
+		if sealed[i] = b.sealed; b.sealed != nil {
+			private{}.to(&b)
+		}
 		tenants[i], ids[i], slots[i], names[i], emails[i] = b.Tenant, b.ID, b.SlotID, b.Name, b.Email
 		zones[i], notes[i], resources[i] = b.Timezone, b.Notes, b.Resource
 		starts[i], ends[i], busy[i], created[i] = b.StartsAt, b.EndsAt, b.busyUntil, b.CreatedAt
@@ -90,14 +94,14 @@ func InsertMany(ctx context.Context, tx pgx.Tx, bookings []Booking, jobIDs []int
 		return fmt.Errorf("booking: take the time: %w", err)
 	}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO bookings (tenant_id, id, slot_id, name, email, timezone, notes, resource, starts_at, ends_at, busy_until,
+		INSERT INTO bookings (tenant_id, id, slot_id, name, email, timezone, notes, sealed, resource, starts_at, ends_at, busy_until,
 			created_at, updated_at, job_id)
-		SELECT tenant_id, id, slot_id, name, email, timezone, nullif(notes, ''), resource, starts_at, ends_at, busy_until,
+		SELECT tenant_id, id, slot_id, nullif(name, ''), nullif(email, ''), timezone, nullif(notes, ''), sealed, resource, starts_at, ends_at, busy_until,
 			created_at, created_at, nullif(job_id, 0)
 		FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-				$9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
-			AS row (tenant_id, id, slot_id, name, email, timezone, notes, resource, starts_at, ends_at, busy_until, created_at, job_id)`,
-		tenants, ids, slots, names, emails, zones, notes, resources, starts, ends, busy, created, jobIDs)
+				$9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[], $14::bytea[])
+			AS row (tenant_id, id, slot_id, name, email, timezone, notes, resource, starts_at, ends_at, busy_until, created_at, job_id, sealed)`,
+		tenants, ids, slots, names, emails, zones, notes, resources, starts, ends, busy, created, jobIDs, sealed)
 	if err != nil {
 		return fmt.Errorf("booking: insert: %w", err)
 	}
@@ -105,7 +109,7 @@ func InsertMany(ctx context.Context, tx pgx.Tx, bookings []Booking, jobIDs []int
 }
 
 // Find reads a booking of the tenant. The fault is NOT_FOUND when the tenant has
-// none of that id.
+// none of that id; those of Tenancy.Unseal come when it cannot be decrypted.
 func Find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (Booking, error) {
 	var b Booking
 	err := db.Query(ctx, tenant, func(rows pgx.Rows) error {
@@ -116,7 +120,10 @@ func Find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Booking{}, notFound()
 	}
-	return b, postgres.Fault(err)
+	if err != nil {
+		return Booking{}, postgres.Fault(err)
+	}
+	return b.unseal(ctx, db)
 }
 
 func notFound() *fault.Fault { return fault.New(fault.NotFound, "There is no such booking.") }
@@ -140,7 +147,15 @@ func List(ctx context.Context, db *postgres.Tenancy, tenant string, filter Filte
 	}, "SELECT "+columns+` FROM bookings
 		WHERE tenant_id = $1 AND ($2::uuid = '00000000-0000-0000-0000-000000000000' OR id < $2)
 		ORDER BY id DESC LIMIT $3`, tenant, filter.Before, filter.Limit)
-	return list, postgres.Fault(err)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	for i, b := range list {
+		if list[i], err = b.unseal(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // Taken lists the five minutes of a resource that bookings take, by their start,
@@ -158,9 +173,9 @@ func Taken(ctx context.Context, db *postgres.Tenancy, tenant, resource string, f
 	return list, postgres.Fault(err)
 }
 
-// Cancel cancels a booking in the tenant's transaction tx, and frees its time. The
-// fault is CONFLICT when it is cancelled or over already, NOT_FOUND when the
-// tenant has none of that id.
+// Cancel cancels a booking in the tenant's transaction tx, and frees its time. What
+// it returns lacks what is sealed of it. The fault is CONFLICT when it is cancelled
+// or over already, NOT_FOUND when the tenant has none of that id.
 func Cancel(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, now time.Time) (Booking, error) {
 	rows, err := tx.Query(ctx, `
 		UPDATE bookings SET status = 'cancelled', sequence = sequence + 1, cancelled_at = $3, updated_at = $3

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"millrace/internal/ratelimit"
+	"millrace/internal/seal"
 	"millrace/internal/telemetry"
 	"millrace/jobs"
 )
@@ -26,11 +28,42 @@ type Log struct {
 	Format string     `env:"LOG_FORMAT" envDefault:"json"`
 }
 
+// Encryption says where the keys are that wrap tenants' keysets. Without either
+// nothing is encrypted.
+type Encryption struct {
+	EncryptionKeys     telemetry.Secret `env:"ENCRYPTION_KEYS"`
+	EncryptionKeysFile string           `env:"ENCRYPTION_KEYS_FILE"`
+}
+
+// Keys reads the keys; nil when there are none.
+func (e Encryption) Keys() (*seal.Keys, error) {
+	name, text := "ENCRYPTION_KEYS", e.EncryptionKeys.Reveal()
+	if e.EncryptionKeysFile != "" {
+		if text != "" {
+			return nil, errors.New("ENCRYPTION_KEYS and ENCRYPTION_KEYS_FILE are both set; leave one of them")
+		}
+		name = "ENCRYPTION_KEYS_FILE"
+		content, err := os.ReadFile(e.EncryptionKeysFile)
+		if err != nil {
+			return nil, errors.New("ENCRYPTION_KEYS_FILE is wrong: it is the path of a file that can be read, with a key a line")
+		}
+		text = string(content)
+	} else if text == "" {
+		return nil, nil
+	}
+	keys, err := seal.ParseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s is wrong: %w", name, err)
+	}
+	return keys, nil
+}
+
 // Intake configures cmd/intake.
 type Intake struct {
 	Log
 	Access
 	TLS
+	Encryption
 
 	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
 	ListenAddr  string           `env:"LISTEN_ADDR" envDefault:":8080"`
@@ -55,6 +88,7 @@ type Limits struct {
 // Worker configures cmd/worker.
 type Worker struct {
 	Log
+	Encryption
 	Stripe
 	Resend
 
@@ -83,6 +117,8 @@ type Dev struct {
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text"`
+
+	Encryption
 
 	Home        string           `env:"MILLRACE_HOME" envDefault:".millrace"`
 	DatabaseURL telemetry.Secret `env:"DATABASE_URL"`
@@ -224,16 +260,22 @@ func check(config any) error {
 	switch c := config.(type) {
 	case *Intake:
 		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
-			tokens(c.JWT), certificate(c.TLS), redis(c.RedisURL))
+			tokens(c.JWT), certificate(c.TLS), redis(c.RedisURL), encryption(c.Encryption))
 	case *Worker:
 		return errors.Join(logFormat(c.Format), address("METRICS_ADDR", c.MetricsAddr),
-			base("STRIPE_API_BASE", c.APIBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom))
+			base("STRIPE_API_BASE", c.APIBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom), encryption(c.Encryption))
 	case *Dev:
 		return errors.Join(logFormat(c.LogFormat), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
-			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom), tokens(c.JWT), redis(c.RedisURL))
+			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom),
+			tokens(c.JWT), redis(c.RedisURL), encryption(c.Encryption))
 	default:
 		return nil
 	}
+}
+
+func encryption(e Encryption) error {
+	_, err := e.Keys()
+	return err
 }
 
 func logFormat(format string) error {

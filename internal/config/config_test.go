@@ -2,6 +2,9 @@ package config_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,6 +81,52 @@ func TestLimitsAreReadForIntakeAndDev(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n")
 			_, err = config.Load[config.Dev]([]string{variable + "=" + value})
 			require.ErrorContains(t, err, variable, value)
+		}
+	}
+}
+
+func TestEncryptionKeysComeFromTheEnvironmentOrAFile(t *testing.T) {
+	t.Parallel()
+	const key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+	path := func(text string) string {
+		name := filepath.Join(t.TempDir(), "keys")
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		return name
+	}
+	got, err := config.Load[config.Worker](worker())
+	require.NoError(t, err)
+	keys, err := got.Keys()
+	require.NoError(t, err)
+	require.Nil(t, keys, "it is optional")
+	for _, set := range []string{"ENCRYPTION_KEYS=2026:" + key + ",2025:" + key, "ENCRYPTION_KEYS_FILE=" + path("\n2026:"+key+"\n2025:"+key+"\n")} {
+		got, err := config.Load[config.Worker](worker(set))
+		require.NoError(t, err)
+		keys, err := got.Keys()
+		require.NoError(t, err)
+		require.Equal(t, "2026", keys.First())
+		require.True(t, keys.Has("2025"))
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", got, got, got), key)
+	}
+	for _, wrong := range [][]string{
+		{"ENCRYPTION_KEYS=hunter2"},
+		{"ENCRYPTION_KEYS=a:" + key + ",hunter2:x"},
+		{"ENCRYPTION_KEYS_FILE=" + path("hunter2")},
+		{"ENCRYPTION_KEYS_FILE=" + path("")},
+		{"ENCRYPTION_KEYS_FILE=/nowhere/hunter2"},
+		{"ENCRYPTION_KEYS=a:" + key, "ENCRYPTION_KEYS_FILE=" + path("a:"+key)},
+	} {
+		for _, load := range []func() error{
+			func() error { _, err := config.Load[config.Worker](worker(wrong...)); return err },
+			func() error {
+				_, err := config.Load[config.Intake](append([]string{"DATABASE_URL=postgres://h/db"}, wrong...))
+				return err
+			},
+			func() error { _, err := config.Load[config.Dev](wrong); return err },
+		} {
+			err := load()
+			require.ErrorContains(t, err, strings.SplitN(wrong[0], "=", 2)[0])
+			require.NotContains(t, err.Error(), "hunter2")
+			require.NotContains(t, err.Error(), "\n")
 		}
 	}
 }

@@ -46,17 +46,29 @@ type Conversation struct {
 	CreatedAt time.Time  `json:"created_at"`
 	ScoredAt  *time.Time `json:"scored_at,omitzero" doc:"When it was scored, the last time."`
 
+	// Messages and Feedback are there in what Revealed returns alone.
+	Messages []Turn    `json:"messages,omitzero" doc:"With reveal: the messages that were kept, masked as they are stored."`
+	Feedback *Feedback `json:"feedback,omitzero" doc:"With reveal: what the user said of the conversation, masked as it is stored."`
+
 	// turns and feedback are masked. What Find reads has none.
-	turns    []turn
+	turns    []Turn
 	feedback *Feedback
+	// sealed is what private is stored as; nil when the row is plain.
+	sealed []byte
 }
 
-// turn is a message as it is kept.
-type turn struct {
-	Index   int               `json:"index"` // in the messages as submitted
-	Role    satisfaction.Role `json:"role"`
-	Content string            `json:"content"`
-	At      time.Time         `json:"at,omitzero"`
+// Revealed returns a conversation that Load read with its texts to be seen.
+func (c Conversation) Revealed() Conversation {
+	c.Messages, c.Feedback = c.turns, c.feedback
+	return c
+}
+
+// Turn is a message as it is kept.
+type Turn struct {
+	Index   int               `json:"index" doc:"Index of the message in the messages as submitted, from 0."`
+	Role    satisfaction.Role `json:"role" doc:"Who wrote it." enum:"user,assistant,system"`
+	Content string            `json:"content" doc:"Its text, masked." example:"Where is my parcel?"`
+	At      time.Time         `json:"at,omitzero" doc:"When it was written." example:"2026-01-31T09:30:00Z"`
 }
 
 // Skip is a message that was left out, and why.
@@ -77,7 +89,7 @@ func New(tenant string, id uuid.UUID, r Request, now time.Time) Conversation {
 	}
 	for i, m := range r.Messages {
 		if m.problem == "" {
-			c.turns = append(c.turns, turn{Index: i, Role: m.Role, Content: m.Content, At: m.At})
+			c.turns = append(c.turns, Turn{Index: i, Role: m.Role, Content: m.Content, At: m.At})
 			continue
 		}
 		c.SkippedCount++

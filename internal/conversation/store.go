@@ -19,7 +19,7 @@ import (
 const maxStatement = 8 << 20
 
 // InsertMany writes new conversations of one tenant, which tx must have entered,
-// each with the job that scores it.
+// each with the job that scores it. What Seal sealed is stored so.
 func InsertMany(ctx context.Context, tx pgx.Tx, conversations []Conversation, jobIDs []int64) error {
 	for len(conversations) > 0 {
 		var rows insertion
@@ -40,19 +40,21 @@ func InsertMany(ctx context.Context, tx pgx.Tx, conversations []Conversation, jo
 
 // insertion is the columns of one INSERT.
 type insertion struct {
-	tenants, sessions, messages []string
-	ids                         []uuid.UUID
-	counts, skippedCounts       []int32
-	skipped, masked, feedback   []*string
-	created                     []time.Time
-	jobIDs                      []int64
-	bytes                       int
+	tenants, sessions                   []string
+	ids                                 []uuid.UUID
+	counts, skippedCounts               []int32
+	messages, skipped, masked, feedback []*string
+	hasFeedback                         []bool
+	sealed                              [][]byte
+	created                             []time.Time
+	jobIDs                              []int64
+	bytes                               int
 }
 
 func (in *insertion) add(c Conversation, jobID int64) error {
-	messages, err := json.Marshal(c.turns)
+	messages, err := jsonText(c.turns, c.sealed != nil)
 	if err != nil {
-		return fmt.Errorf("conversation: encode: %w", err)
+		return err
 	}
 	skipped, err := jsonText(c.Skipped, c.Skipped == nil)
 	if err != nil {
@@ -62,30 +64,34 @@ func (in *insertion) add(c Conversation, jobID int64) error {
 	if err != nil {
 		return err
 	}
-	feedback, err := jsonText(c.feedback, c.feedback == nil)
+	feedback, err := jsonText(c.feedback, c.feedback == nil || c.sealed != nil)
 	if err != nil {
 		return err
 	}
 	in.tenants, in.ids, in.sessions = append(in.tenants, c.Tenant), append(in.ids, c.ID), append(in.sessions, c.SessionID)
-	in.messages = append(in.messages, string(messages))
+	in.messages, in.sealed, in.hasFeedback = append(in.messages, messages), append(in.sealed, c.sealed), append(in.hasFeedback, c.HasFeedback)
 	in.counts = append(in.counts, int32(c.MessageCount))               //nolint:gosec // at most MaxMessages
 	in.skippedCounts = append(in.skippedCounts, int32(c.SkippedCount)) //nolint:gosec // at most MaxMessages
 	in.skipped, in.masked, in.feedback = append(in.skipped, skipped), append(in.masked, masked), append(in.feedback, feedback)
 	in.created, in.jobIDs = append(in.created, c.CreatedAt), append(in.jobIDs, jobID)
-	in.bytes += len(messages)
+	in.bytes += len(c.sealed)
+	if messages != nil {
+		in.bytes += len(*messages)
+	}
 	return nil
 }
 
 func (in *insertion) write(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO conversations (tenant_id, id, session_id, messages, message_count, skipped_count, skipped, masked,
-			has_feedback, feedback, created_at, job_id)
+			has_feedback, feedback, sealed, created_at, job_id)
 		SELECT tenant_id, id, session_id, messages::json, message_count, skipped_count, skipped::jsonb, masked::jsonb,
-			feedback IS NOT NULL, feedback::json, created_at, nullif(job_id, 0)
+			has_feedback, feedback::json, sealed, created_at, nullif(job_id, 0)
 		FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-				$9::text[], $10::timestamptz[], $11::bigint[])
-			AS row (tenant_id, id, session_id, messages, message_count, skipped_count, skipped, masked, feedback, created_at, job_id)`,
-		in.tenants, in.ids, in.sessions, in.messages, in.counts, in.skippedCounts, in.skipped, in.masked, in.feedback, in.created, in.jobIDs)
+				$9::boolean[], $10::text[], $11::bytea[], $12::timestamptz[], $13::bigint[])
+			AS row (tenant_id, id, session_id, messages, message_count, skipped_count, skipped, masked, has_feedback, feedback, sealed, created_at, job_id)`,
+		in.tenants, in.ids, in.sessions, in.messages, in.counts, in.skippedCounts, in.skipped, in.masked,
+		in.hasFeedback, in.feedback, in.sealed, in.created, in.jobIDs)
 	if err != nil {
 		return fmt.Errorf("conversation: insert: %w", err)
 	}
@@ -108,8 +114,10 @@ func jsonText(v any, null bool) (*string, error) {
 const columns = `c.id, c.tenant_id, c.session_id, c.status, c.message_count, c.skipped_count, c.skipped, c.masked, c.has_feedback,
 	coalesce(c.job_id, 0), c.created_at, coalesce(s.model, ''), s.scored_at`
 
-const fromConversations = ` FROM conversations AS c LEFT JOIN scores AS s ON s.tenant_id = c.tenant_id AND s.id = c.id
-	WHERE c.tenant_id = $1 AND c.id = $2`
+const (
+	fromConversations = ` FROM conversations AS c LEFT JOIN scores AS s ON s.tenant_id = c.tenant_id AND s.id = c.id`
+	byID              = ` WHERE c.tenant_id = $1 AND c.id = $2`
+)
 
 func (c *Conversation) fields() []any {
 	return []any{
@@ -121,17 +129,24 @@ func (c *Conversation) fields() []any {
 // Find reads a conversation of the tenant, without its texts. The fault is NOT_FOUND
 // when the tenant has none of that id.
 func Find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (Conversation, error) {
-	return find(ctx, db, tenant, id, columns, (*Conversation).fields)
+	return find(ctx, db, tenant, id, "SELECT "+columns+fromConversations+byID, (*Conversation).fields)
 }
 
-// Load reads a conversation with its texts, for which db must act as worker.
+// Load reads a conversation with its texts. The faults are those of Find, and of
+// Tenancy.Unseal when it cannot be decrypted.
 func Load(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (Conversation, error) {
-	return find(ctx, db, tenant, id, columns+", c.messages, c.feedback", func(c *Conversation) []any {
-		return append(c.fields(), &c.turns, &c.feedback)
+	// A function is intake's only way to the texts.
+	c, err := find(ctx, db, tenant, id, "SELECT "+columns+", text.messages, text.feedback, text.sealed"+fromConversations+
+		" CROSS JOIN LATERAL millrace_conversation_texts(c.id) AS text"+byID, func(c *Conversation) []any {
+		return append(c.fields(), &c.turns, &c.feedback, &c.sealed)
 	})
+	if err != nil {
+		return Conversation{}, err
+	}
+	return c.unseal(ctx, db)
 }
 
-func find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID, columns string, fields func(*Conversation) []any) (Conversation, error) {
+func find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID, sql string, fields func(*Conversation) []any) (Conversation, error) {
 	var c Conversation
 	err := db.Query(ctx, tenant, func(rows pgx.Rows) error {
 		var err error
@@ -140,7 +155,7 @@ func find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID
 			return c, err
 		})
 		return err
-	}, "SELECT "+columns+fromConversations, tenant, id)
+	}, sql, tenant, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Conversation{}, fault.New(fault.NotFound, "There is no such conversation.")
 	}

@@ -57,7 +57,7 @@ func (c *Capturer) Capture(ctx context.Context, tenant string, id uuid.UUID) (Ou
 // was charged; one that was captured may have been refunded or disputed since.
 // Like Capture it returns an error while the outcome is open.
 func (c *Capturer) Reconcile(ctx context.Context, tenant string, id uuid.UUID) (Outcome, error) {
-	p, err := Find(ctx, c.DB, tenant, id)
+	p, err := findSealed(ctx, c.DB, tenant, id) // a shredded tenant's money has an end too
 	if err != nil {
 		return Outcome{}, err
 	}

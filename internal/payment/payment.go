@@ -43,7 +43,7 @@ type Request struct {
 	PaymentIntent   string            `json:"payment_intent,omitzero" doc:"Authorised Stripe PaymentIntent to capture." example:"pi_3MrPBM2eZvKYlo2C1TEMacFD"`
 	AmountToCapture int64             `json:"amount_to_capture,omitzero" doc:"With payment_intent: how much of the authorised amount to capture, in minor units; all of it when absent." minimum:"1"`
 	CaptureBefore   *time.Time        `json:"capture_before,omitzero" doc:"With payment_intent: when its authorisation expires (capture_before of the Stripe charge). Captures run soonest-expiring first." example:"2030-01-31T09:30:00Z"`
-	CustomerEmail   string            `json:"customer_email,omitzero" doc:"Where Stripe sends the receipt." format:"email" maxLength:"254" example:"customer@example.com"`
+	CustomerEmail   string            `json:"customer_email,omitzero" doc:"Where Stripe sends the receipt. Answers mask it: c•••@example.com." format:"email" maxLength:"254" example:"customer@example.com"`
 	Description     string            `json:"description,omitzero" doc:"Shown to the customer." maxLength:"1000" example:"Two tickets"`
 	Items           []Item            `json:"items,omitzero" doc:"What is paid for. When every item has a price, they must add up to amount." maxItems:"100"`
 	Metadata        map[string]string `json:"metadata,omitzero" doc:"Your own references, up to 50 keys. No personal data." `
@@ -207,6 +207,8 @@ type Payment struct {
 
 	// handedOut says that the customer's browser may have the client secret.
 	handedOut bool
+	// sealed is what private is stored as; nil when the row is plain.
+	sealed []byte
 }
 
 // LogValue implements slog.LogValuer.

@@ -18,14 +18,14 @@ import (
 // columns of one payment, in the order of scan.
 const columns = `id, tenant_id, coalesce(amount, 0), coalesce(currency, ''), coalesce(payment_method, ''),
 	coalesce(payment_intent, ''), coalesce(amount_to_capture, 0), capture_before, coalesce(customer_email, ''), coalesce(description, ''),
-	items, metadata, created_at, status, coalesce(job_id, 0), coalesce(intent_id, ''), coalesce(client_secret, ''), expires_at,
+	items, metadata, sealed, created_at, status, coalesce(job_id, 0), coalesce(intent_id, ''), coalesce(client_secret, ''), expires_at,
 	coalesce(amount_captured, 0), coalesce(amount_refunded, 0), failure, gateway_requests, gateway_log, updated_at`
 
 func scan(row pgx.CollectableRow) (Payment, error) {
 	var p Payment
 	err := row.Scan(&p.ID, &p.Tenant, &p.Amount, &p.Currency, &p.PaymentMethod,
 		&p.PaymentIntent, &p.AmountToCapture, &p.CaptureBefore, &p.CustomerEmail, &p.Description,
-		&p.Items, &p.Metadata, &p.CreatedAt, &p.Status, &p.JobID, &p.IntentID, &p.ClientSecret, &p.ExpiresAt,
+		&p.Items, &p.Metadata, &p.sealed, &p.CreatedAt, &p.Status, &p.JobID, &p.IntentID, &p.ClientSecret, &p.ExpiresAt,
 		&p.AmountCaptured, &p.AmountRefunded, &p.Failure, &p.GatewayRequests, &p.GatewayLog, &p.UpdatedAt)
 	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
 	if p.handedOut = p.ClientSecret != ""; p.Status != RequiresAction {
@@ -40,7 +40,7 @@ func scan(row pgx.CollectableRow) (Payment, error) {
 }
 
 // InsertMany writes new payments of one tenant, which tx must have entered, in
-// one statement, each with the job that carries it.
+// one statement, each with the job that carries it. What Seal sealed is stored so.
 func InsertMany(ctx context.Context, tx pgx.Tx, payments []Payment, jobIDs []int64) error {
 	n := len(payments)
 	var (
@@ -50,8 +50,12 @@ func InsertMany(ctx context.Context, tx pgx.Tx, payments []Payment, jobIDs []int
 		items, metadata                                             = make([]*string, n), make([]*string, n)
 		created                                                     = make([]time.Time, n)
 		captureBefore                                               = make([]*time.Time, n)
+		sealed                                                      = make([][]byte, n)
 	)
 	for i, p := range payments {
+		if sealed[i] = p.sealed; p.sealed != nil {
+			private{}.to(&p)
+		}
 		var err error
 		if items[i], err = jsonText(p.Items, len(p.Items) == 0); err != nil {
 			return err
@@ -65,13 +69,13 @@ func InsertMany(ctx context.Context, tx pgx.Tx, payments []Payment, jobIDs []int
 	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO payments (tenant_id, id, amount, currency, payment_method, payment_intent, amount_to_capture,
-			capture_before, customer_email, description, items, metadata, created_at, updated_at, job_id)
+			capture_before, customer_email, description, items, metadata, sealed, created_at, updated_at, job_id)
 		SELECT tenant_id, id, nullif(amount, 0), nullif(currency, ''), nullif(method, ''), nullif(intent, ''), nullif(to_capture, 0),
-			capture_before, nullif(email, ''), nullif(description, ''), items::jsonb, metadata::jsonb, created_at, created_at, job_id
+			capture_before, nullif(email, ''), nullif(description, ''), items::jsonb, metadata::jsonb, sealed, created_at, created_at, job_id
 		FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-				$8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bigint[])
-			AS row (tenant_id, id, amount, currency, method, intent, to_capture, email, description, items, metadata, created_at, capture_before, job_id)`,
-		tenants, ids, amounts, currencies, methods, intents, toCapture, emails, descriptions, items, metadata, created, captureBefore, jobIDs)
+				$8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::bytea[])
+			AS row (tenant_id, id, amount, currency, method, intent, to_capture, email, description, items, metadata, created_at, capture_before, job_id, sealed)`,
+		tenants, ids, amounts, currencies, methods, intents, toCapture, emails, descriptions, items, metadata, created, captureBefore, jobIDs, sealed)
 	if err != nil {
 		return fmt.Errorf("payment: insert: %w", err)
 	}
@@ -91,8 +95,18 @@ func jsonText(v any, empty bool) (*string, error) {
 }
 
 // Find reads a payment of the tenant. The fault is NOT_FOUND when the tenant
-// has none of that id.
+// has none of that id; those of Tenancy.Unseal come when it cannot be decrypted.
 func Find(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (Payment, error) {
+	p, err := findSealed(ctx, db, tenant, id)
+	if err != nil {
+		return Payment{}, err
+	}
+	return p.unseal(ctx, db)
+}
+
+// findSealed reads a payment without what is sealed of it: all that is needed to
+// bring it to its end, also when the tenant was shredded.
+func findSealed(ctx context.Context, db *postgres.Tenancy, tenant string, id uuid.UUID) (Payment, error) {
 	var p Payment
 	err := db.Query(ctx, tenant, func(rows pgx.Rows) error {
 		var err error
@@ -124,7 +138,15 @@ func List(ctx context.Context, db *postgres.Tenancy, tenant string, filter Filte
 	}, "SELECT "+columns+` FROM payments
 		WHERE tenant_id = $1 AND ($2::uuid = '00000000-0000-0000-0000-000000000000' OR id < $2)
 		ORDER BY id DESC LIMIT $3`, tenant, filter.Before, filter.Limit)
-	return list, postgres.Fault(err)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	for i, p := range list {
+		if list[i], err = p.unseal(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // Begin records that the gateway is about to be asked for what may move money:

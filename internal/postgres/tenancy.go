@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,9 +13,12 @@ import (
 // security shows only that tenant's rows. Role and tenant are set for the
 // transaction alone (set_config with is_local), never for the session: a
 // connection that a pool or PgBouncer hands on carries nothing over.
+//
+// It also seals what rows say about people, and opens it; see WithKeys.
 type Tenancy struct {
-	pool *pgxpool.Pool
-	role Role
+	pool    *pgxpool.Pool
+	role    Role
+	keysets *keysets
 }
 
 // scope is sent in front of the statements of each transaction.
@@ -22,7 +26,7 @@ const scope = "SELECT set_config('role', $1, true), set_config('millrace.tenant'
 
 // NewTenancy returns a Tenancy over the pool.
 func NewTenancy(pool *pgxpool.Pool, role Role) *Tenancy {
-	return &Tenancy{pool: pool, role: role}
+	return (&Tenancy{pool: pool, role: role}).WithKeys(nil, time.Now)
 }
 
 // Tx runs work in one transaction of the tenant and commits it when work

@@ -71,6 +71,7 @@ func seed(t *testing.T, pool *pgxpool.Pool, tenant string, job int64) {
 			VALUES ($1, 1, now(), 1, 1, 1, 1, 1, 1, now(), now(), '')`,
 		`INSERT INTO metric_buckets_1d (tenant_id, series_id, at, count, sum, min, max, first, last, first_at, last_at, state)
 			VALUES ($1, 1, now(), 1, 1, 1, 1, 1, 1, now(), now(), '')`,
+		`INSERT INTO tenant_keysets (tenant_id, sealing, digesting, kek, created_at) VALUES ($1, '', '', 'k', now())`,
 		`INSERT INTO river_job (id, kind, args, max_attempts, metadata) VALUES (` + fmt.Sprint(job) + `, 'payment_capture', '{}', 1, jsonb_build_object('tenant_id', $1::text))`,
 		`INSERT INTO audit_anchors (tenant_id, seq, hash, sealed_until) VALUES ($1, 1, sha256(''), now())`,
 		`SELECT millrace_seal_audit(1000), $1::text`, // what the triggers of the tables above wrote
@@ -157,6 +158,10 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 		"insert a submission of another tenant": `INSERT INTO submissions (tenant_id, job_id, route, request_hash, kind, queue, priority, max_attempts, created_at, scheduled_at) VALUES ('alice', 1, 'r', '\x00', 'k', 'q', 1, 1, now(), now())`,
 		"read the texts of conversations":       `SELECT messages FROM conversations`,
 		"read what users said of them":          `SELECT feedback FROM conversations`,
+		"read them encrypted":                   `SELECT sealed FROM conversations`,
+		"exchange a keyset":                     `UPDATE tenant_keysets SET kek = 'mine'`,
+		"destroy a keyset":                      `DELETE FROM tenant_keysets`,
+		"make a keyset for another tenant":      `INSERT INTO tenant_keysets (tenant_id, sealing, digesting, kek, created_at) VALUES ('carol', '', '', 'k', now())`,
 		"write a score":                         `INSERT INTO scores (tenant_id, id, session_id, created_at, satisfaction, rating, confidence, verdict, model, detail, scored_at) VALUES ('mallory', gen_random_uuid(), 's', now(), 50, 3, 0, 'neutral', '1', '{}', now())`,
 		"read the keys":                         `SELECT * FROM api_keys`,
 		"switch row security off":               `ALTER TABLE payments DISABLE ROW LEVEL SECURITY`,
@@ -171,6 +176,29 @@ func TestIntakeRoleCannotCrossTenants(t *testing.T) {
 			require.ErrorAs(t, err, &refused)
 			require.Contains(t, []string{"42501", "0A000"}, refused.Code, refused.Message)
 		})
+	}
+}
+
+// The function that shows texts shows those of the tenant of the transaction alone,
+// and the owner, as whom it runs, is bound like everybody else.
+func TestTextsOfConversationsAreReadOneByOneAndByTheirTenant(t *testing.T) {
+	t.Parallel()
+	db := dbtest.New(t)
+	login := db.Pool(t, postgres.Login)
+	seed(t, login, "alice", 1001)
+	seed(t, login, "mallory", 1002)
+	var id uuid.UUID
+	require.NoError(t, login.QueryRow(t.Context(), "SELECT id FROM conversations WHERE tenant_id = 'alice'").Scan(&id))
+	for _, role := range []postgres.Role{postgres.Intake, postgres.Worker, postgres.Owner} {
+		for tenant, want := range map[string]int{"alice": 1, "mallory": 0, "": 0} {
+			rows := -1
+			require.NoError(t, db.Tenancy(t, role).Query(t.Context(), tenant, func(r pgx.Rows) error {
+				texts, err := pgx.CollectRows(r, pgx.RowTo[string])
+				rows = len(texts)
+				return err
+			}, "SELECT messages::text FROM millrace_conversation_texts($1)", id))
+			require.Equal(t, want, rows, "%s for %q", role, tenant)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package program_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,17 +17,21 @@ import (
 	"millrace/internal/postgres"
 )
 
-// conversations has one scored by the real programs. What identifies a person is
-// neither in a table nor in what a program wrote.
+// conversations has one scored by the real programs, encrypted. What identifies a
+// person is neither in a table nor in what a program wrote, and what was said is in
+// no table.
 func conversations(t *testing.T, dir string) {
 	t.Helper()
 	db := dbtest.New(t)
 	_, key, err := apikey.Create(t.Context(), db.Tenancy(t, postgres.Owner), apikey.Request{Tenant: "demo", Scopes: apikey.Scopes()}, time.Now())
 	require.NoError(t, err)
 	address := freePort(t)
-	intake := launch(t, dir, "intake", "DATABASE_URL="+db.URL, "LISTEN_ADDR="+address, "METRICS_ADDR=127.0.0.1:0", "LOG_LEVEL=debug")
+	const keys = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+	file := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, os.WriteFile(file, []byte("2026:"+keys+"\n"), 0o600))
+	intake := launch(t, dir, "intake", "DATABASE_URL="+db.URL, "LISTEN_ADDR="+address, "METRICS_ADDR=127.0.0.1:0", "LOG_LEVEL=debug", "ENCRYPTION_KEYS=2026:"+keys)
 	worker := launch(t, dir, "worker", append(mailSettings(""), "DATABASE_URL="+db.URL, "METRICS_ADDR=127.0.0.1:0", "STRIPE_SECRET_KEY=sk_test_x",
-		"QUEUES=scoring=2", "LOG_LEVEL=debug")...)
+		"QUEUES=scoring=2", "LOG_LEVEL=debug", "ENCRYPTION_KEYS_FILE="+file)...)
 	require.Eventually(t, func() bool { return get(t, "http://"+address+"/readyz") == http.StatusOK }, 30*time.Second, 10*time.Millisecond)
 	app, err := client.New("http://"+address, key.Reveal(), client.Options{})
 	require.NoError(t, err)
@@ -70,9 +76,16 @@ func conversations(t *testing.T, dir string) {
 	require.Equal(t, client.Completed, rescored.Job.State)
 	require.JSONEq(t, `{"rescored":0,"unchanged":1,"model":"`+score.Model+`"}`, string(rescored.Job.Result))
 
+	revealed, err := app.RevealConversation(t.Context(), got.Conversation.ID, "to look at how it was masked")
+	require.NoError(t, err)
+	require.Contains(t, revealed.Messages[0].Content, "[EMAIL_1]")
+	require.Contains(t, revealed.Feedback.Text, "[EMAIL_1]")
+
 	require.Equal(t, 0, worker.terminate())
 	require.Equal(t, 0, intake.terminate())
-	require.NotContains(t, intake.stderr.String()+worker.stderr.String(), "canary")
+	for _, unwanted := range []string{"canary", "My order", keys, "encryption at rest is off"} {
+		require.NotContains(t, intake.stderr.String()+worker.stderr.String(), unwanted)
+	}
 	login := db.Pool(t, postgres.Login)
 	rows, err := login.Query(t.Context(), "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'")
 	require.NoError(t, err)
@@ -84,6 +97,8 @@ func conversations(t *testing.T, dir string) {
 		require.NoError(t, login.QueryRow(t.Context(), "SELECT coalesce(string_agg(row_to_json(r)::text, ' '), '') FROM "+pgx.Identifier{table}.Sanitize()+" AS r").Scan(&text))
 		all.WriteString(text)
 	}
-	require.Contains(t, all.String(), "[EMAIL_1]")
-	require.NotContains(t, all.String(), "canary")
+	require.Contains(t, all.String(), "chat-4711", "it is looked for where it would be")
+	for _, unwanted := range []string{"canary", "[EMAIL_1]", "My order", "solves it"} {
+		require.NotContains(t, all.String(), unwanted)
+	}
 }

@@ -98,6 +98,10 @@ func tour(t *testing.T, dir string) {
 
 	sameKey(t, app, url, key.Reveal(), stripe)
 
+	for _, p := range []*process{intake, first, second} {
+		require.Equal(t, 1, strings.Count(p.stderr.String(), "encryption at rest is off"), "said once, as there are no keys")
+	}
+
 	// One worker less, and work goes on; then everything stops in good order.
 	require.Equal(t, 0, first.terminate())
 	require.Equal(t, client.PaymentCaptured, pay(20*time.Second).Payment.Status)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"millrace/internal/seal"
 )
 
 // drainTimeout bounds how long a server waits for requests in flight. It is
@@ -69,6 +72,13 @@ func Version() string {
 		return "devel"
 	}
 	return version
+}
+
+// TellEncryption warns, once at the start, when nothing will be encrypted.
+func TellEncryption(ctx context.Context, logger *slog.Logger, keys *seal.Keys) {
+	if keys == nil {
+		logger.WarnContext(ctx, "encryption at rest is off: what rows say about people is stored in the clear; set ENCRYPTION_KEYS or ENCRYPTION_KEYS_FILE (docs/encryption.md)")
+	}
 }
 
 // Listen opens a TCP listener. An address in use is an error that names the

@@ -24,6 +24,7 @@ import (
 	"millrace/internal/program"
 	"millrace/internal/ratelimit"
 	"millrace/internal/resendhook"
+	"millrace/internal/seal"
 	"millrace/internal/stripehook"
 	"millrace/internal/telemetry"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	RateLimits ratelimit.Limits
 	// RedisURL is where processes count together; without it each counts for itself.
 	RedisURL telemetry.Secret
+	// Keys wrap tenants' keysets; nil leaves rows plain.
+	Keys *seal.Keys
 	// Listener takes the API's connections. Run closes it.
 	Listener net.Listener
 	Logger   *slog.Logger
@@ -77,7 +80,7 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	defer func() { _ = limiter.Close() }()
 	options := api.Options{
-		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Limiter: limiter,
+		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(opts.Keys, time.Now), Writer: writer, Limiter: limiter,
 		TrustedProxies: opts.Access.TrustedProxies, Origins: opts.Access.Origins,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
 	}
@@ -94,6 +97,7 @@ func Run(ctx context.Context, opts Options) error {
 	if options.Tokens, err = tokens(opts, options.DB); err != nil {
 		return err
 	}
+	program.TellEncryption(ctx, opts.Logger, opts.Keys)
 	server, err := api.New(options) //nolint:contextcheck // handlers use the context of their request
 	if err != nil {
 		return err

@@ -14,7 +14,9 @@ import (
 
 	"millrace/internal/config"
 	"millrace/internal/postgres"
+	"millrace/internal/program"
 	"millrace/internal/resendmail"
+	"millrace/internal/seal"
 	"millrace/internal/stripepay"
 	"millrace/internal/telemetry"
 	"millrace/workers"
@@ -26,8 +28,10 @@ type Options struct {
 	Stripe      config.Stripe
 	Resend      config.Resend
 	Queues      config.Queues
-	Logger      *slog.Logger
-	Registry    *prometheus.Registry
+	// Keys wrap tenants' keysets; nil leaves rows plain.
+	Keys     *seal.Keys
+	Logger   *slog.Logger
+	Registry *prometheus.Registry
 }
 
 // maxConns is the pool of one worker process. A job holds a connection only
@@ -53,8 +57,9 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
+	program.TellEncryption(ctx, opts.Logger, opts.Keys)
 	runner, err := workers.New(workers.Options{
-		Pool: pool, Gateway: gateway, Mailer: mailer, From: opts.Resend.EmailFrom, Slots: opts.Queues, Logger: opts.Logger, Metrics: opts.Registry,
+		Pool: pool, Keys: opts.Keys, Gateway: gateway, Mailer: mailer, From: opts.Resend.EmailFrom, Slots: opts.Queues, Logger: opts.Logger, Metrics: opts.Registry,
 	})
 	if err != nil {
 		return err
