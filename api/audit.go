@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"millrace/internal/apikey"
 	"millrace/internal/audit"
 	"millrace/internal/postgres"
@@ -20,12 +18,9 @@ func actAs(ctx context.Context, name string) context.Context {
 
 // recordRefusal notes in the audit log that a key asked for what its scopes do not
 // allow. The answer is the same when that fails.
-func (s *Server) recordRefusal(ctx context.Context, tenant string, op *huma.Operation, scope apikey.Scope) {
-	err := audit.Record(ctx, s.opts.DB, tenant, audit.Entry{
-		Action: "requested", ResourceType: "route", ResourceID: op.Method + " " + op.Path, Outcome: audit.Refused,
-		Details: audit.Details{"required_scope": string(scope)},
-	})
-	if err != nil {
+func (s *Server) recordRefusal(ctx context.Context, tenant string, asked audit.Entry, scope apikey.Scope) {
+	asked.Outcome, asked.Details = audit.Refused, audit.Details{"required_scope": string(scope)}
+	if err := audit.Record(ctx, s.opts.DB, tenant, asked); err != nil {
 		s.opts.Logger.ErrorContext(ctx, "a refused access was not recorded", slog.String("requestId", requestID(ctx)), slog.Any("error", err))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
 	"millrace/internal/apikey"
+	"millrace/internal/audit"
 	"millrace/internal/fault"
 )
 
@@ -97,11 +98,12 @@ func open[I, O any](s *Server, api huma.API, op huma.Operation, endpoint func(co
 
 func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		c := humagin.Unwrap(ctx)
+		c, op := humagin.Unwrap(ctx), ctx.Operation()
 		key, err := s.verify(ctx.Context(), ctx.Header("Authorization"))
 		if err == nil && !key.Has(scope) {
 			err = lacks(scope)
-			s.recordRefusal(actAs(ctx.Context(), key.Actor()), key.Tenant, ctx.Operation(), scope)
+			asked := audit.Entry{Action: "requested", ResourceType: "route", ResourceID: op.Method + " " + op.Path}
+			s.recordRefusal(actAs(ctx.Context(), key.Actor()), key.Tenant, asked, scope)
 		}
 		if err != nil {
 			s.abort(c, s.refusal(ctx.Context(), c.ClientIP(), fault.From(err)))

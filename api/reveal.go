@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"strings"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"millrace/internal/apikey"
+	"millrace/internal/audit"
 	"millrace/internal/fault"
 	"millrace/internal/phi"
 )
@@ -36,6 +36,7 @@ func (s *Server) reveal(ctx context.Context, in *readInput, resource string, id 
 		return false, nil
 	}
 	if !principal(ctx).Has(apikey.PHIReveal) {
+		s.recordRefusal(ctx, principal(ctx).Tenant, audit.Entry{Action: "revealed", ResourceType: resource, ResourceID: id.String()}, apikey.PHIReveal)
 		return false, lacks(apikey.PHIReveal)
 	}
 	reason, err := readReason(in.Reason)
@@ -61,11 +62,10 @@ func readReason(text string) (string, error) {
 	return masked, fields.Err()
 }
 
-// auditReveal writes down that the request's key is about to see a row unmasked. The
-// reason is masked itself. Who gets an error shows nothing.
-func (s *Server) auditReveal(ctx context.Context, resource string, id uuid.UUID, reason string) error { //nolint:unparam // an audit log can fail
-	key := principal(ctx)
-	s.opts.Logger.InfoContext(ctx, "reveal", slog.String("requestId", requestID(ctx)), slog.String("tenantId", key.Tenant), slog.String("keyId", key.ID),
-		slog.String("resource", resource), slog.String("resourceId", id.String()), slog.Int("reasonLength", utf8.RuneCountInString(reason)))
-	return nil
+// auditReveal notes in the audit log that the request's key is about to see a row
+// unmasked. The reason is masked itself. Who gets an error shows nothing.
+func (s *Server) auditReveal(ctx context.Context, resource string, id uuid.UUID, reason string) error {
+	return audit.Record(ctx, s.opts.DB, principal(ctx).Tenant, audit.Entry{
+		Action: "revealed", ResourceType: resource, ResourceID: id.String(), Outcome: audit.Done, Details: audit.Details{"reason": reason},
+	})
 }

@@ -49,14 +49,21 @@ func (p Policy) Horizon() time.Duration {
 type Queue struct {
 	Name  string
 	Slots int
+	// Platform queues have no kind that clients submit. Every worker works them.
+	Platform bool
 }
 
 // Queues lists the catalogue's queues in its order.
 func Queues() []Queue {
 	var queues []Queue
 	for _, kind := range Catalog() {
-		if !slices.ContainsFunc(queues, func(q Queue) bool { return q.Name == kind.Queue }) {
-			queues = append(queues, Queue{Name: kind.Queue, Slots: kind.Slots})
+		at := slices.IndexFunc(queues, func(q Queue) bool { return q.Name == kind.Queue })
+		if at < 0 {
+			at = len(queues)
+			queues = append(queues, Queue{Name: kind.Queue, Slots: kind.Slots, Platform: true})
+		}
+		if kind.Public {
+			queues[at].Platform = false
 		}
 	}
 	return queues

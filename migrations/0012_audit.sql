@@ -225,6 +225,8 @@ CREATE TRIGGER audit AFTER INSERT OR DELETE ON api_keys
 -- Not when it is noted that a key was used.
 CREATE TRIGGER audit_update AFTER UPDATE OF id, tenant_id, name, secret_hash, scopes, limits, expires_at, revoked_at ON api_keys
     FOR EACH ROW EXECUTE FUNCTION millrace_audit_change('api_key', 'tenant_id', 'id', 'scopes limits expires_at revoked_at', 'tenant_id name secret_hash');
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON tenant_keysets
+    FOR EACH ROW EXECUTE FUNCTION millrace_audit_change('keyset', 'tenant_id', 'tenant_id', 'kek destroyed_at', 'sealing digesting');
 CREATE TRIGGER audit_update AFTER UPDATE ON audit_settings
     FOR EACH ROW EXECUTE FUNCTION millrace_audit_change('audit_settings', '', '', 'keep_years', '');
 CREATE TRIGGER audit_update AFTER UPDATE OF paused_at ON river_queue
@@ -492,6 +494,7 @@ DROP TRIGGER audit_update ON river_job;
 DROP TRIGGER audit ON river_job;
 DROP TRIGGER audit_insert ON submissions;
 DROP TRIGGER audit ON submissions;
+DROP TRIGGER audit ON tenant_keysets;
 DROP TRIGGER audit_update ON api_keys;
 DROP TRIGGER audit ON api_keys;
 DROP TRIGGER audit_update ON tenants;

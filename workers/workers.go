@@ -107,10 +107,6 @@ func New(opts Options) (*Runner, error) {
 	if opts.Model == nil {
 		opts.Model = satisfaction.Default()
 	}
-	queues, err := queueConfig(opts.Slots)
-	if err != nil {
-		return nil, err
-	}
 	observer, err := newObserver(opts.Logger, opts.Metrics)
 	if err != nil {
 		return nil, err
@@ -160,7 +156,7 @@ func New(opts Options) (*Runner, error) {
 		Middleware:        []rivertype.Middleware{observer},
 		PeriodicJobs:      jobs.Periodic(),
 		PollOnly:          pooled(opts.Pool),
-		Queues:            queues,
+		Queues:            queueConfig(opts.Slots),
 		// The worker role does not own River's indexes, and so cannot rebuild them.
 		ReindexerIndexNames:  []string{},
 		RescueStuckJobsAfter: longest + rescueMargin,
@@ -180,7 +176,7 @@ func New(opts Options) (*Runner, error) {
 	if err := opts.Metrics.Register(slots); err != nil {
 		return nil, fmt.Errorf("workers: metrics: %w", err)
 	}
-	for name, queue := range queues {
+	for name, queue := range queueConfig(opts.Slots) {
 		slots.WithLabelValues(name).Set(float64(queue.MaxWorkers))
 	}
 	return &Runner{client: client, depth: depth, logger: opts.Logger}, nil
@@ -194,21 +190,17 @@ func pooled(pool *pgxpool.Pool) bool {
 	return pool.Config().ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
 }
 
-func queueConfig(slots map[string]int) (map[string]river.QueueConfig, error) {
-	if slots == nil {
-		slots = map[string]int{}
-		for _, queue := range jobs.Queues() {
-			slots[queue.Name] = queue.Slots
+func queueConfig(slots map[string]int) map[string]river.QueueConfig {
+	config := make(map[string]river.QueueConfig, len(slots))
+	for _, queue := range jobs.Queues() {
+		if slots == nil || queue.Platform {
+			config[queue.Name] = river.QueueConfig{MaxWorkers: queue.Slots}
 		}
 	}
-	config := make(map[string]river.QueueConfig, len(slots))
 	for name, n := range slots {
 		config[name] = river.QueueConfig{MaxWorkers: n}
 	}
-	if len(config) == 0 {
-		return nil, errors.New("workers: no queue to work")
-	}
-	return config, nil
+	return config
 }
 
 // Run works jobs until ctx ends; then it takes no new ones, lets those that run
