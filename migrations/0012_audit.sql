@@ -482,6 +482,8 @@ AS $$ SELECT p.at FROM public.audit_pending AS p ORDER BY p.id LIMIT 1 $$;
 REVOKE ALL ON FUNCTION millrace_audit_refuse(), millrace_audit_actor(), millrace_audit_change(), millrace_audit_submissions(), millrace_audit_job(),
     millrace_audit(text, text, text, text, jsonb), millrace_netstring(text), millrace_audit_link(bytea, bytea, text), millrace_audit_chain(bytea, text),
     millrace_audit_partition(timestamptz), millrace_seal_audit(integer), millrace_audit_keep(), millrace_audit_backlog() FROM PUBLIC;
+-- The trigger's function of 0003 is older than that thought: it writes the ledger.
+REVOKE ALL ON FUNCTION millrace_keep_final_state() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION millrace_audit(text, text, text, text, jsonb) TO millrace_intake, millrace_worker;
 GRANT EXECUTE ON FUNCTION millrace_seal_audit(integer), millrace_audit_keep(), millrace_audit_backlog() TO millrace_worker;
 
