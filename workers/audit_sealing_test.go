@@ -20,9 +20,9 @@ import (
 )
 
 // sealedOf returns the sealed entries of a tenant.
-func (p *plant) sealedOf(tenant string) (entries []audit.Sealed) {
+func (p *plant) sealedOf(owner *postgres.Tenancy, tenant string) (entries []audit.Sealed) {
 	p.t.Helper()
-	err := audit.Export(p.t.Context(), p.db.Tenancy(p.t, postgres.Owner), audit.Range{Tenant: tenant}, func(e *audit.Sealed) error {
+	err := audit.Export(p.t.Context(), owner, audit.Range{Tenant: tenant}, func(e *audit.Sealed) error {
 		entries = append(entries, *e)
 		return nil
 	})
@@ -44,11 +44,13 @@ func TestAPaymentsTransitionsAreSealed(t *testing.T) {
 		Tenant: "alice", Route: "POST /v1/payments", Kind: kind, Accepted: accepted, Priority: 1, RequestID: "req-1",
 	})
 	require.NoError(t, err)
-	p.work(func(o *workers.Options) { o.Metrics = registry })
+	// Whatever QUEUES names, the log is sealed.
+	p.work(func(o *workers.Options) { o.Slots, o.Metrics = map[string]int{"payments": 5}, registry })
 	_, got := p.finish(receipt.Job.ID)
+	owner := p.db.Tenancy(t, postgres.Owner)
 	var entries []audit.Sealed
 	require.Eventually(t, func() bool {
-		entries = p.sealedOf("alice")
+		entries = p.sealedOf(owner, "alice")
 		return len(entries) == 3
 	}, 30*time.Second, 20*time.Millisecond)
 	host, err := os.Hostname()
@@ -61,7 +63,7 @@ func TestAPaymentsTransitionsAreSealed(t *testing.T) {
 	require.Equal(t, []string{
 		fmt.Sprintf("key:k 192.0.2.7 req-1 millrace_intake submitted job %d accepted", receipt.Job.ID), byJob + "processing", byJob + "captured",
 	}, lines)
-	report, err := audit.Verify(t.Context(), p.db.Tenancy(t, postgres.Owner), audit.VerifyOptions{})
+	report, err := audit.Verify(t.Context(), owner, audit.VerifyOptions{})
 	require.NoError(t, err)
 	require.True(t, report.Holds())
 	require.GreaterOrEqual(t, counter(t, registry, "millrace_audit_sealed_total", nil), 3.0)
@@ -106,6 +108,8 @@ func TestTheAgeOfUnsealedEntriesIsExported(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t)
 	registry := prometheus.NewRegistry()
+	_, err := p.login.Exec(t.Context(), "INSERT INTO river_queue (name, metadata, paused_at, created_at, updated_at) VALUES ('audit', '{}', now(), now(), now())")
+	require.NoError(t, err)
 	p.submit("pm_card_visa")
 	p.work(func(o *workers.Options) { o.Slots, o.Metrics = map[string]int{"emails": 1}, registry })
 	require.Eventually(t, func() bool {

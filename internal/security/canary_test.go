@@ -15,9 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
+	"millrace/internal/apikey"
+	"millrace/internal/audit"
 	"millrace/internal/dbtest"
 	"millrace/internal/intake"
 	"millrace/internal/postgres"
+	"millrace/internal/program/intakeserver"
 	"millrace/internal/resendmail"
 	"millrace/internal/satisfaction"
 	"millrace/internal/stripepay"
@@ -76,19 +79,61 @@ func found(text string) (sorts []string) {
 // belongs lists the columns in which personal data is kept at present, each with
 // the reason. The suite fails for a column that is not here, and for one that is
 // here and holds none: the list must shrink when a column is sealed.
-func belongs() map[string]string {
-	return map[string]string{
-		"bookings.email":                  "where the mails go",
-		"bookings.name":                   "whom the invitation is for",
-		"bookings.notes":                  "what the customer wants the business to know",
-		"payments.customer_email":         "where Stripe sends the receipt",
-		"payments.description":            "what Stripe shows the customer",
-		"payments.items":                  "what is paid for, in the client's words",
-		"payments.metadata":               "the client's references at Stripe",
+func belongs(encrypted bool) map[string]string {
+	columns := map[string]string{
 		"metric_series.tags":              "the client's dimensions; docs/metrics.md asks for no personal data in them",
 		"submissions.idempotency_key":     "the client's own id of a submission, compared byte by byte",
 		"metric_receipts.idempotency_key": "the same for metric points",
 	}
+	if !encrypted {
+		maps.Copy(columns, map[string]string{
+			"bookings.email":          "where the mails go",
+			"bookings.name":           "whom the invitation is for",
+			"bookings.notes":          "what the customer wants the business to know",
+			"payments.customer_email": "where Stripe sends the receipt",
+			"payments.description":    "what Stripe shows the customer",
+			"payments.items":          "what is paid for, in the client's words",
+			"payments.metadata":       "the client's references at Stripe",
+		})
+	}
+	return columns
+}
+
+// shown lists members of answers that are shown as they were sent, each with the reason.
+func shown() map[string]string {
+	return map[string]string{
+		"description": "what is paid for, in the client's words",
+		"items":       "the same",
+		"metadata":    "the client's references at Stripe",
+	}
+}
+
+// masked is an answer without the members that shown names.
+func masked(t *testing.T, text string) string {
+	t.Helper()
+	var strip func(value any) any
+	strip = func(value any) any {
+		switch v := value.(type) {
+		case map[string]any:
+			for name := range v {
+				if v[name] = strip(v[name]); shown()[name] != "" {
+					delete(v, name)
+				}
+			}
+		case []any:
+			for i := range v {
+				v[i] = strip(v[i])
+			}
+		}
+		return value
+	}
+	var body any
+	if json.Unmarshal([]byte(text), &body) != nil {
+		return text
+	}
+	stripped, err := json.Marshal(strip(body))
+	require.NoError(t, err)
+	return string(stripped)
 }
 
 // canaryBodies are valid ones of each public kind with all the personal data that it
@@ -121,7 +166,7 @@ func (s *system) sabotage() {
 		`CREATE FUNCTION canary_cast() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := NEW.description::bigint; RETURN NEW; END $$`,
 		`CREATE TRIGGER canary_cast BEFORE INSERT ON payments FOR EACH ROW WHEN (NEW.amount = 2003) EXECUTE FUNCTION canary_cast()`,
 		`ALTER TABLE payments ADD CONSTRAINT canary CHECK (amount <> 2004)`,
-		`CREATE TRIGGER canary BEFORE INSERT ON bookings FOR EACH ROW WHEN (NEW.email LIKE 'database%') EXECUTE FUNCTION canary()`,
+		`CREATE TRIGGER canary BEFORE INSERT ON bookings FOR EACH ROW WHEN (extract(hour FROM NEW.starts_at AT TIME ZONE 'UTC') = 20) EXECUTE FUNCTION canary()`,
 		`CREATE TRIGGER canary BEFORE INSERT ON conversations FOR EACH ROW WHEN (NEW.session_id = 'database') EXECUTE FUNCTION canary()`,
 		`CREATE TRIGGER canary BEFORE INSERT ON metric_series FOR EACH ROW WHEN (NEW.name = 'database') EXECUTE FUNCTION canary()`,
 		`CREATE TRIGGER canary BEFORE INSERT ON metric_receipts FOR EACH ROW WHEN (NEW.idempotency_key LIKE 'database%') EXECUTE FUNCTION canary()`,
@@ -144,7 +189,7 @@ func (s *system) workBadly() *hostile {
 	require.NoError(s.t, err)
 	s.t.Cleanup(pool.Close)
 	runner, err := workers.New(workers.Options{
-		Pool: pool, Gateway: panickyGateway{gateway, h}, Mailer: panickyMailer{mailer, h}, Model: panickyModel{satisfaction.Default(), h},
+		Pool: pool, Keys: s.keys, Gateway: panickyGateway{gateway, h}, Mailer: panickyMailer{mailer, h}, Model: panickyModel{satisfaction.Default(), h},
 		From: "Acme <bookings@acme.example>", AttemptTimeout: 5 * time.Second, StopTimeout: time.Second, Logger: s.logs.logger("worker"), Metrics: registry,
 	})
 	require.NoError(s.t, err)
@@ -154,11 +199,26 @@ func (s *system) workBadly() *hostile {
 
 // The canary: marked personal data goes in through every route and kind, in bodies
 // that are right and wrong, in parameters and headers, while everything fails that
-// can. Then it is looked for wherever it must not be: answers of errors, headers,
-// logs, metrics, and every column of every table that is not in belongs.
+// can. Then it is looked for wherever it must not be: answers, headers, logs, metrics,
+// and every column of every table that is not in belongs.
 func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, dbtest.New(t), "")
+	for name, encrypted := range map[string]bool{"encrypted": true, "without keys": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t, dbtest.New(t), "", func(o *intakeserver.Options) {
+				if !encrypted {
+					o.Keys = nil
+				}
+			})
+			s.canary(encrypted)
+		})
+	}
+}
+
+func (s *system) canary(encrypted bool) {
+	s.t.Helper()
+	t := s.t
 	s.sabotage()
 	key := s.key("clinic")
 	require.Equal(t, http.StatusOK, s.do(request{method: http.MethodPut, path: "/v1/calendar", key: key, body: everyDay("default", "clinic")}).status)
@@ -170,8 +230,12 @@ func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	}
 	s.accepted(key, bodies)
 	s.refusedByDatabase(key, bodies)
+	s.strict(bodies)
 	s.invalid(key, bodies)
 	s.panics(key)
+	s.reads(key)
+	s.reveals(key)
+	s.scans(key)
 	for _, vendor := range []string{"stripe", "resend"} {
 		for _, name := range faults() {
 			require.Eventually(t, func() bool { return h.has(vendor, name) }, patience, 10*time.Millisecond, "%s: %s", vendor, name)
@@ -196,7 +260,8 @@ func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 		require.Empty(t, found(line), "log: %s", line)
 	}
 	require.Contains(t, s.logs.String(), "panic", "the accidents are in the log")
-	s.searchTables()
+	s.audited()
+	s.searchTables(belongs(encrypted))
 
 	// Another tenant sees none of it.
 	other := s.key("other")
@@ -207,8 +272,22 @@ func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	}
 }
 
-// searchTables looks through every column of every table.
-func (s *system) searchTables() {
+// audited seals the audit log, which has all that has happened in it and nobody's data.
+func (s *system) audited() {
+	s.t.Helper()
+	s.seal()
+	report, err := audit.Verify(s.t.Context(), s.owner, audit.VerifyOptions{})
+	require.NoError(s.t, err)
+	require.True(s.t, report.Holds())
+	actions := collect[string](s.t, s, "SELECT DISTINCT resource_type || ' ' || action || ' ' || outcome FROM audit_log WHERE tenant_id = 'clinic'")
+	for _, action := range []string{"job submitted accepted", "job cancelled cancelled", "payment changed failed", "payment revealed done", "booking revealed done", "conversation revealed done", "conversation revealed refused", "route requested refused"} {
+		require.Contains(s.t, actions, action)
+	}
+}
+
+// searchTables looks through every column of every table, also of partitions and of
+// what no program reads.
+func (s *system) searchTables(allowed map[string]string) {
 	s.t.Helper()
 	type column struct{ Table, Name, Type string }
 	rows, err := s.login.Query(s.t.Context(), `SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns WHERE table_schema = 'public'`)
@@ -229,15 +308,15 @@ func (s *system) searchTables() {
 		}
 	}
 	for column, sorts := range holding {
-		require.NotEmpty(s.t, belongs()[column], "%s holds %v", column, sorts)
+		require.NotEmpty(s.t, allowed[column], "%s holds %v", column, sorts)
 	}
-	for column := range belongs() {
+	for column := range allowed {
 		require.Contains(s.t, holding, column, "belongs() allows personal data where there is none")
 	}
 }
 
 // send makes a request and checks what must hold for every answer: headers have no
-// personal data, and neither has an error.
+// personal data, neither has an error, and the rest is masked.
 func (s *system) send(r request) answer {
 	s.t.Helper()
 	a := s.do(r)
@@ -247,6 +326,9 @@ func (s *system) send(r request) answer {
 	require.Empty(s.t, found(string(header)), "the headers of %s %s", r.method, r.path)
 	if a.status >= 300 {
 		require.Empty(s.t, found(a.text), "%s %s with %v: %s", r.method, r.path, r.header, a.text)
+	}
+	if !strings.HasPrefix(r.path, "/v1/metrics") { // which shows tags
+		require.Empty(s.t, found(masked(s.t, a.text)), "%s %s with %v: %s", r.method, r.path, r.header, a.text)
 	}
 	return a
 }
@@ -319,6 +401,7 @@ func (s *system) invalid(key string, bodies map[string]string) {
 		string(quoted), "[" + string(quoted) + "]", "{" + string(quoted) + ":1}", "{" + string(quoted), `{"a":` + all + `}`, all, `{"` + c["email"] + `":{"` + c["ssn"] + `":[1,` + string(quoted) + `]}}`,
 		`{"kind":` + string(quoted) + `,"args":{}}`, `{"kind":"payment_capture","args":` + string(quoted) + `}`, `{"scheduled_at":` + string(quoted) + `,"priority":` + string(quoted) + `}`,
 		`{"a":"` + c["name"] + `\u0000"}`, `{"a":"` + c["name"] + `\ud800"}`, strings.Repeat(`{"`+c["tag"]+`":`, 40) + "1" + strings.Repeat("}", 40), `{"a":1}` + string(quoted),
+		`{"text":[` + string(quoted) + `]}`, `{"text":` + string(quoted) + `,` + string(quoted) + `:1}`, `{"text":"a","text":` + string(quoted) + `}`,
 		`{"points":[{"name":` + string(quoted) + `,"value":1}]}`, `{"points":[{"name":"a","value":` + string(quoted) + `}]}`, `{"points":[{"name":"a","value":1,"tags":{` + string(quoted) + `:"x"}}]}`,
 		`{"points":[{"name":"a","value":1,"tags":{"x":"` + strings.Repeat(c["tag"], 100) + `"}}]}`, `{"points":[{"name":"a","value":1,"at":` + string(quoted) + `}]}`,
 	}
@@ -372,7 +455,7 @@ func (s *system) panics(key string) {
 	writer, err := intake.NewWriter(intake.Options{Pool: pool, Logger: s.logs.logger("intake"), Metrics: registry})
 	require.NoError(s.t, err)
 	server, err := api.New(api.Options{
-		DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Logger: s.logs.logger("intake"), Metrics: registry, StripeEvents: panickyStripe{}, ResendEvents: panickyResend{},
+		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(s.keys, time.Now), Writer: writer, Logger: s.logs.logger("intake"), Metrics: registry, StripeEvents: panickyStripe{}, ResendEvents: panickyResend{},
 	})
 	require.NoError(s.t, err)
 	address := serve(s.t, server)
@@ -382,5 +465,97 @@ func (s *system) panics(key string) {
 		}})
 		require.Equal(s.t, http.StatusInternalServerError, a.status, a.text)
 		require.Empty(s.t, found(a.text))
+	}
+}
+
+// reads asks for everything that is stored: answers mask it.
+func (s *system) reads(key string) {
+	s.t.Helper()
+	for _, r := range s.routes() {
+		a := attacks()[r.String()]
+		if r.method != http.MethodGet || a.open != "" {
+			continue
+		}
+		if a.id == "" {
+			s.send(request{path: a.path(r, "", "x"), key: key})
+			continue
+		}
+		for _, id := range s.stored(a.id) {
+			got := s.send(request{path: a.path(r, id, "x"), key: key})
+			require.Equal(s.t, http.StatusOK, got.status, "%s: %s", r, got.text)
+		}
+	}
+}
+
+// stored returns ids of what the canary's tenant has of a resource.
+func (s *system) stored(resource string) []string {
+	s.t.Helper()
+	sql := map[string]string{
+		"payment": "SELECT id::text FROM payments", "booking": "SELECT id::text FROM bookings", "conversation": "SELECT id::text FROM conversations",
+		"score": "SELECT id::text FROM scores", "job": "SELECT job_id::text FROM submissions",
+	}[resource]
+	require.NotEmpty(s.t, sql, resource)
+	return collect[string](s.t, s, sql+" WHERE tenant_id = 'clinic' LIMIT 20")
+}
+
+// reveals asks for what is masked, with reasons that say too much.
+func (s *system) reveals(key string) {
+	s.t.Helper()
+	blind := s.key("clinic", apikey.JobsRead)
+	said, _, _ := strings.Cut(everything(), ", I live at") // one of 200 characters at most
+	reason := "?reveal=" + url.QueryEscape(said)
+	for resource, kept := range map[string]bool{"payment": true, "booking": true, "conversation": false} {
+		path := "/v1/" + resource + "s/" + s.stored(resource)[0]
+		got := s.do(request{path: path + reason, key: key})
+		require.Equal(s.t, http.StatusOK, got.status, got.text)
+		require.Equal(s.t, kept, len(found(masked(s.t, got.text))) > 0, "%s is for whoever has a reason: %s", path, got.text)
+		require.Equal(s.t, http.StatusForbidden, s.send(request{path: path + reason, key: blind}).status)
+		require.Equal(s.t, http.StatusBadRequest, s.send(request{path: path + reason + reason[8:], key: key}).status, "one that is too long")
+		require.Equal(s.t, http.StatusNotFound, s.send(request{path: "/v1/" + resource + "s/" + never("x") + reason, key: key}).status)
+	}
+	require.Equal(s.t, http.StatusForbidden, s.send(request{method: http.MethodDelete, path: "/v1/bookings/" + s.stored("booking")[0], key: blind}).status)
+}
+
+// scans has texts looked at that nobody stores.
+func (s *system) scans(key string) {
+	s.t.Helper()
+	body, err := json.Marshal(map[string]string{"text": everything()})
+	require.NoError(s.t, err)
+	got := s.send(request{method: http.MethodPost, path: "/v1/compliance/scan", key: key, body: string(body), header: http.Header{"Idempotency-Key": {canaries()["email"]}}})
+	require.Equal(s.t, http.StatusOK, got.status, got.text)
+	require.Contains(s.t, got.text, "[NAME_1]")
+	require.Contains(s.t, got.text, `"start":`)
+}
+
+// strict sends the same for a tenant that takes no personal data in texts. It is told
+// where some is, and not what; and nothing of it is stored.
+func (s *system) strict(bodies map[string]string) {
+	s.t.Helper()
+	key := s.key("strict")
+	mode := apikey.PHIStrict
+	_, err := apikey.SetTenant(s.t.Context(), s.owner, "strict", apikey.TenantChange{PHI: &mode})
+	require.NoError(s.t, err)
+	require.Equal(s.t, http.StatusOK, s.do(request{method: http.MethodPut, path: "/v1/calendar", key: key, body: everyDay("default", "strict")}).status)
+	doors := map[string]string{"payment_capture": "/v1/payments", "booking_confirmation_email": "/v1/bookings", "conversation_scoring": "/v1/conversations"}
+	refuse := func(path, body string) {
+		s.t.Helper()
+		got := s.send(request{method: http.MethodPost, path: path, key: key, body: body, header: http.Header{"Idempotency-Key": {"strict"}}})
+		require.Equal(s.t, http.StatusUnprocessableEntity, got.status, got.text)
+		require.Equal(s.t, "PHI_DETECTED", got.at("code"))
+		require.Contains(s.t, got.text, `"start":`)
+	}
+	for kind, door := range doors {
+		body := strings.NewReplacer("%d", "2500", "%s", slotAt(1)).Replace(bodies[kind])
+		if kind == "booking_confirmation_email" {
+			body = fmt.Sprintf(bodies[kind], slotAt(1), canaries()["email"])
+		}
+		refuse(door, body)
+		refuse("/v1/jobs", fmt.Sprintf(`{"kind":%q,"args":%s}`, kind, body))
+	}
+	for _, sort := range []string{"email", "phone", "ssn"} {
+		refuse("/v1/metrics", fmt.Sprintf(`{"points":[{"name":"visits","value":1,"tags":{"patient":%q}}]}`, canaries()[sort]))
+	}
+	for _, table := range []string{"submissions", "payments", "bookings", "conversations", "metric_series", "metric_receipts"} {
+		require.Empty(s.t, collect[string](s.t, s, "SELECT row_to_json(r)::text FROM "+table+" AS r WHERE tenant_id = 'strict'"), table)
 	}
 }

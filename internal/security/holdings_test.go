@@ -11,6 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"millrace/internal/audit"
+	"millrace/internal/postgres"
 )
 
 // tenant is a customer of Millrace with something of everything in it.
@@ -140,8 +143,17 @@ func collect[T any](t *testing.T, s *system, sql string, args ...any) []T {
 // tenant does may change it. When keys were used is no matter.
 func (t *tenant) snapshot() string {
 	t.t.Helper()
-	tables := collect[string](t.t, t.system, "SELECT table_name::text FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'tenant_id' AND table_name <> 'api_keys' ORDER BY 1")
+	tables := collect[string](t.t, t.system, `SELECT table_name::text FROM information_schema.columns
+		WHERE table_schema = 'public' AND column_name = 'tenant_id' AND table_name <> 'api_keys' AND table_name NOT LIKE 'audit\_%' ORDER BY 1`)
 	var all strings.Builder
+	// Workers move entries of the audit log from where they wait to where they stay.
+	entries := collect[string](t.t, t.system, `
+		SELECT row_to_json(r)::text FROM (
+			SELECT at, actor, source, request_id, role, origin, action, resource_type, resource_id, outcome, details FROM audit_pending WHERE tenant_id = $1
+			UNION ALL
+			SELECT at, actor, source, request_id, role, origin, action, resource_type, resource_id, outcome, details FROM audit_log WHERE tenant_id = $1
+		) AS r ORDER BY at, 1`, t.name)
+	fmt.Fprintln(&all, "audit", strings.Join(entries, "\n"))
 	for _, table := range append(tables, "river_job") {
 		owner := "tenant_id"
 		if table == "river_job" {
@@ -162,6 +174,17 @@ func (s *system) settle() {
 			WHERE finalized_at IS NULL AND metadata ? 'tenant_id' AND scheduled_at < now() + interval '10 s'`).Scan(&busy)
 		return err == nil && busy == 0
 	}, patience, 20*time.Millisecond)
+}
+
+// seal moves all entries of the audit log that wait into their chains, as workers do.
+func (s *system) seal() {
+	s.t.Helper()
+	worker := s.db.Tenancy(s.t, postgres.Worker)
+	require.Eventually(s.t, func() bool { // while another does it, nothing is done
+		sealed, err := audit.Seal(s.t.Context(), worker, 100_000)
+		var waiting int
+		return err == nil && (sealed > 0 || s.login.QueryRow(s.t.Context(), "SELECT count(*) FROM audit_pending").Scan(&waiting) == nil && waiting == 0)
+	}, patience, 10*time.Millisecond)
 }
 
 func query(pairs ...string) string {

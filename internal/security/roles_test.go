@@ -42,6 +42,13 @@ func definers() map[string]string {
 		"millrace_metric_forget millrace_worker":      "a number",
 		"millrace_metric_backlog millrace_worker":     "names of tenants: it works for all of them",
 		"millrace_metric_retention millrace_worker":   "numbers",
+		"millrace_conversation_texts millrace_intake": "what was said in one conversation of the transaction's tenant, sealed",
+		"millrace_conversation_texts millrace_worker": "the same",
+		"millrace_audit millrace_intake":              "nothing: it notes something for the transaction's tenant, as a program's word",
+		"millrace_audit millrace_worker":              "the same",
+		"millrace_seal_audit millrace_worker":         "a number",
+		"millrace_audit_keep millrace_worker":         "the name of a partition that is over",
+		"millrace_audit_backlog millrace_worker":      "a time",
 	}
 }
 
@@ -123,6 +130,7 @@ func TestNoRoleReachesAnotherTenantInSQL(t *testing.T) {
 	newTenant(s, "mallory")
 	s.settle()
 	stop()
+	s.seal()
 	before := alice.snapshot()
 	t.Run("attacks", func(t *testing.T) { // which is over when all of them are
 		for _, role := range []postgres.Role{postgres.Intake, postgres.Worker} {
@@ -139,6 +147,15 @@ func TestNoRoleReachesAnotherTenantInSQL(t *testing.T) {
 					require.True(t, refused(err), "%s: %v", sequence, err)
 				}
 			})
+			t.Run(string(role)+" texts", func(t *testing.T) {
+				t.Parallel()
+				for _, tenant := range []string{"mallory", "", "ALICE", "%"} {
+					text, err := mallory.as(tenant, "SELECT messages, feedback, sealed FROM millrace_conversation_texts('"+alice.ids["conversation"]+"')")
+					require.NoError(t, err)
+					require.Equal(t, "(0)", text, "as %q", tenant)
+				}
+			})
+			t.Run(string(role)+" audit log", func(t *testing.T) { t.Parallel(); inAuditLog(t, s, mallory) })
 			t.Run(string(role)+" session", func(t *testing.T) { t.Parallel(); inSession(t, mallory) })
 		}
 	})
@@ -208,6 +225,37 @@ func inTable(t *testing.T, s *system, alice *tenant, mallory session, table stri
 	require.Empty(t, alice.in(text))
 }
 
+// inAuditLog: no role reads, writes or changes it, and what a program may note has
+// the tenant of its transaction, the role as the database knows it and the origin that
+// says that it is a program's word.
+func inAuditLog(t *testing.T, s *system, mallory session) {
+	t.Helper()
+	tables := collect[string](t, s, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'audit\\_%'")
+	require.GreaterOrEqual(t, len(tables), 7, "six and a partition")
+	for _, table := range tables {
+		for _, sql := range []string{
+			"SELECT FROM " + table, "SELECT count(*) FROM " + table, "INSERT INTO " + table + " DEFAULT VALUES", "DELETE FROM " + table, "TRUNCATE " + table,
+			"LOCK TABLE " + table, "ALTER TABLE " + table + " DISABLE TRIGGER ALL",
+		} {
+			_, err := mallory.as("mallory", sql)
+			require.True(t, refused(err), "%s: %v", sql, err)
+		}
+	}
+	const forged = "SELECT millrace_audit('changed', 'payment', '1', 'done', '{\"tenant_id\": \"alice\", \"role\": \"millrace_owner\", \"origin\": \"payments\"}')"
+	const marked = "SELECT set_config('millrace.actor', '{\"name\": \"operator:alice\", \"role\": \"millrace_owner\", \"origin\": \"payments\", \"tenant_id\": \"alice\"}', true)"
+	require.NoError(t, postgres.NewTenancy(mallory.pool, mallory.role).Tx(t.Context(), "mallory", func(tx pgx.Tx) error {
+		for _, sql := range []string{marked, forged} {
+			if _, err := tx.Exec(t.Context(), sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"mallory program"}, collect[string](t, s, `
+		SELECT tenant_id || ' ' || origin FROM audit_pending WHERE actor = 'operator:alice' AND role = $1
+		UNION ALL SELECT tenant_id || ' ' || origin FROM audit_log WHERE actor = 'operator:alice' AND role = $1`, string(mallory.role)))
+}
+
 func inSession(t *testing.T, mallory session) {
 	t.Helper()
 	for _, sql := range []string{
@@ -255,7 +303,7 @@ func TestDefinerFunctionsAreFewAndCannotBeMisled(t *testing.T) {
 		require.Contains(t, ";"+f.Settings+";", ";search_path=pg_catalog, pg_temp;", f.Name)
 		require.Equal(t, string(postgres.Owner), f.Owner, f.Name)
 		if f.Returns == "trigger" {
-			continue // cannot be called
+			continue // cannot be called; see below
 		}
 		require.False(t, f.Public, "%s may be called by anybody", f.Name)
 		for role, may := range map[postgres.Role]bool{postgres.Intake: f.Intake, postgres.Worker: f.Worker} {
@@ -266,6 +314,21 @@ func TestDefinerFunctionsAreFewAndCannotBeMisled(t *testing.T) {
 		}
 	}
 	require.Len(t, seen, len(known), "definers() names what is gone")
+
+	// A trigger's function does its work for any table that it is put on: with one of
+	// their own, made up rows, somebody could write the ledger and the audit log.
+	for _, f := range functions {
+		if !f.Definer || f.Returns != "trigger" {
+			continue
+		}
+		for _, role := range []postgres.Role{postgres.Intake, postgres.Worker} {
+			_, err := newSession(t, s.db, role).as("mallory", "CREATE TEMP TABLE mine (LIKE river_job)",
+				"CREATE TRIGGER mine BEFORE DELETE ON pg_temp.mine FOR EACH ROW EXECUTE FUNCTION public."+f.Name+"()",
+				`INSERT INTO mine (id, state, attempt, max_attempts, priority, args, metadata, tags, kind, queue, created_at, scheduled_at, finalized_at)
+					VALUES (1, 'completed', 1, 1, 1, '{}', '{"tenant_id": "alice"}', '{}', 'payment_capture', 'payments', now(), now(), now())`, "DELETE FROM mine")
+			require.True(t, refused(err), "%s as %s: %v", f.Name, role, err)
+		}
+	}
 
 	// Temporary objects come first in the search path of whoever forgets to say
 	// otherwise: tables and functions in the owner's name.
@@ -302,9 +365,21 @@ func TestWhatAnInjectionInIntakeCouldNotDo(t *testing.T) {
 	stop()
 	intake := newSession(t, s.db, postgres.Intake)
 	become := "SELECT set_config('millrace.tenant', 'alice', true)"
-	text, err := intake.as("mallory", become, "SELECT description FROM payments")
+	text, err := intake.as("mallory", become, "SELECT name FROM metric_series")
 	require.NoError(t, err)
 	require.NotEmpty(t, alice.in(text), "the limit: intake can be any tenant, one at a time")
+	for _, sql := range []string{ // where it finds nothing legible of people
+		"SELECT row_to_json(payments)::text FROM payments", "SELECT row_to_json(bookings)::text FROM bookings", "SELECT row_to_json(k)::text FROM tenant_keysets AS k",
+		"SELECT row_to_json(t)::text FROM conversations AS c, millrace_conversation_texts(c.id) AS t",
+	} {
+		text, err = intake.as("mallory", become, sql)
+		if refused(err) {
+			continue
+		}
+		require.NoError(t, err, sql)
+		require.Contains(t, text, `\\x`, sql)
+		require.NotContains(t, text, alice.mark, sql)
+	}
 
 	for name, sql := range map[string]string{
 		"read what was said":             "SELECT messages FROM conversations",

@@ -3,6 +3,7 @@ package security_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -28,7 +29,9 @@ import (
 	"millrace/internal/postgres"
 	"millrace/internal/program/intakeserver"
 	"millrace/internal/program/workerpool"
+	"millrace/internal/ratelimit"
 	"millrace/internal/sandbox"
+	"millrace/internal/seal"
 	"millrace/internal/telemetry"
 )
 
@@ -50,6 +53,7 @@ type system struct {
 	mails                      *mailbox.Mailbox
 	gatewayURL, mailURL        string
 	stripeSecret, resendSecret string
+	keys                       *seal.Keys             // what both programs encrypt with
 	logs                       *logBuffer             // of both programs, at debug
 	metrics                    []*prometheus.Registry // one a program
 }
@@ -77,9 +81,18 @@ func (l *logBuffer) logger(service string) *slog.Logger {
 	return telemetry.NewLogger(l, telemetry.LogOptions{Service: service, Level: slog.LevelDebug})
 }
 
-// newSystem starts intake. databaseURL is how it connects; empty means directly,
-// as a login that may do nothing but take the intake role.
-func newSystem(t *testing.T, db *dbtest.DB, databaseURL string) *system {
+// unlimited are rates for tests that are about something else.
+func unlimited(t *testing.T) ratelimit.Limits {
+	t.Helper()
+	var limits ratelimit.Limits
+	require.NoError(t, limits.UnmarshalText([]byte("off")))
+	return limits
+}
+
+// newSystem starts intake, which encrypts and limits nobody. databaseURL is how it
+// connects; empty means directly, as a login that may do nothing but take the intake
+// role.
+func newSystem(t *testing.T, db *dbtest.DB, databaseURL string, change ...func(*intakeserver.Options)) *system {
 	t.Helper()
 	if databaseURL == "" {
 		databaseURL = loginURL(t, db, postgres.Intake)
@@ -102,13 +115,17 @@ func newSystem(t *testing.T, db *dbtest.DB, databaseURL string) *system {
 	require.NoError(t, err)
 	s.resendSecret, err = s.mails.SetWebhook(s.url+"/webhooks/resend", "")
 	require.NoError(t, err)
-	registry := s.registry()
-	start(t, func(ctx context.Context) error {
-		return intakeserver.Run(ctx, intakeserver.Options{
-			DatabaseURL: telemetry.Secret(databaseURL), StripeWebhookSecret: telemetry.Secret(s.stripeSecret), ResendWebhookSecret: telemetry.Secret(s.resendSecret),
-			Listener: listener, Logger: s.logs.logger("intake"), Registry: registry,
-		})
-	})
+	keys, err := seal.ParseKeys("test:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, seal.KeySize)))
+	require.NoError(t, err)
+	options := intakeserver.Options{
+		DatabaseURL: telemetry.Secret(databaseURL), StripeWebhookSecret: telemetry.Secret(s.stripeSecret), ResendWebhookSecret: telemetry.Secret(s.resendSecret),
+		RateLimits: unlimited(t), Keys: keys, Listener: listener, Logger: s.logs.logger("intake"), Registry: s.registry(),
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	s.keys = options.Keys
+	start(t, func(ctx context.Context) error { return intakeserver.Run(ctx, options) })
 	require.Eventually(t, func() bool { return s.do(request{path: "/readyz"}).status == http.StatusOK }, patience, 10*time.Millisecond)
 	return s
 }
@@ -131,7 +148,7 @@ func (s *system) work(databaseURL string) (stop func()) {
 			DatabaseURL: telemetry.Secret(databaseURL),
 			Stripe:      config.Stripe{Key: "sk_test_x", APIBase: s.gatewayURL},
 			Resend:      config.Resend{ResendKey: "re_x", ResendBase: s.mailURL, EmailFrom: "Acme <bookings@acme.example>"},
-			Logger:      s.logs.logger("worker"), Registry: registry,
+			Keys:        s.keys, Logger: s.logs.logger("worker"), Registry: registry,
 		})
 	})
 }
