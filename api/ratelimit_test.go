@@ -328,7 +328,7 @@ func TestRefusedCredentialsAreLimitedByAddress(t *testing.T) {
 
 func TestATenantHasSoManyWaitingJobsAtMost(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newLimitedSite(t, "").site
 	require.Equal(t, 200, s.do(request{method: "PUT", path: "/v1/calendar", key: s.alice, body: open}).status)
 	slot, _ := s.slot()
 	booked := s.book(s.alice, "b1", slot)

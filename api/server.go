@@ -45,7 +45,8 @@ type Options struct {
 	// Origins are those of web pages that may call the API, such as
 	// https://app.example.com. Default none.
 	Origins []string
-	// Limiter counts requests; without it there are no rate limits.
+	// Limiter counts requests; without it there are no limits, nor a quota of waiting
+	// jobs.
 	Limiter *ratelimit.Limiter
 	// Logger is required.
 	Logger *slog.Logger

@@ -118,7 +118,15 @@ func (l *Limits) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Names lists the classes, as a message does.
+// Off reports whether nothing at all is limited.
+func (l Limits) Off() bool {
+	return !slices.ContainsFunc(Policies(), func(p Policy) bool {
+		rate, own := l[p.Class]
+		return !own || !rate.Unlimited()
+	})
+}
+
+// names lists the classes, as a message does.
 func names() string {
 	var list []string
 	for _, policy := range Policies() {

@@ -52,7 +52,10 @@ func TestLimitsAreReadFromTheEnvironmentAndFromKeys(t *testing.T) {
 	var limits ratelimit.Limits
 	require.NoError(t, limits.UnmarshalText([]byte("bookings=100/m, payments=off")))
 	require.Equal(t, ratelimit.Limits{ratelimit.Bookings: {Quota: 100, Period: ratelimit.Minute}, ratelimit.Payments: {}}, limits)
+	require.NoError(t, limits.UnmarshalText([]byte("payments=off")))
+	require.False(t, limits.Off())
 	require.NoError(t, limits.UnmarshalText([]byte("off")))
+	require.True(t, limits.Off())
 	require.Len(t, limits, len(ratelimit.Policies()))
 	for _, policy := range ratelimit.Policies() {
 		require.True(t, limits[policy.Class].Unlimited())

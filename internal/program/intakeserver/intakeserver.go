@@ -72,17 +72,19 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	limiter, err := ratelimit.New(ratelimit.Options{
-		Limits: opts.RateLimits, Redis: opts.RedisURL.Reveal(), Logger: opts.Logger, Metrics: opts.Registry,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = limiter.Close() }()
 	options := api.Options{
-		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(opts.Keys, time.Now), Writer: writer, Limiter: limiter,
+		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(opts.Keys, time.Now), Writer: writer,
 		TrustedProxies: opts.Access.TrustedProxies, Origins: opts.Access.Origins,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
+	}
+	if !opts.RateLimits.Off() {
+		options.Limiter, err = ratelimit.New(ratelimit.Options{
+			Limits: opts.RateLimits, Redis: opts.RedisURL.Reveal(), Logger: opts.Logger, Metrics: opts.Registry,
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = options.Limiter.Close() }()
 	}
 	if opts.StripeWebhookSecret != "" {
 		if options.StripeEvents, err = stripehook.New(opts.StripeWebhookSecret.Reveal(), time.Now); err != nil {
