@@ -8,6 +8,7 @@
 //	roles_test.go      the same in SQL, as the programs' roles
 //	canary_test.go     marked personal data is searched wherever it must not be
 //	owasp_test.go      OWASP API Security Top 10 (2023), one test a risk
+//	limits_test.go     and what floods it: requests, people, waiting jobs
 //	fuzz_test.go       foreign bytes for intake and for reads, on a real database
 //	pgbouncer_test.go  the programs through PgBouncer in transaction mode
 //

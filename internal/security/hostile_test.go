@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -89,7 +90,9 @@ func (h *hostile) stripe(w http.ResponseWriter, r *http.Request) {
 
 func (h *hostile) resend(w http.ResponseWriter, r *http.Request) {
 	var mail struct{ To []string }
-	_ = json.NewDecoder(r.Body).Decode(&mail)
+	// To its end: until then the server does not notice that the client has gone.
+	body, _ := io.ReadAll(r.Body)
+	_ = json.Unmarshal(body, &mail)
 	for i, name := range faults() {
 		if len(mail.To) == 1 && strings.HasPrefix(mail.To[0], fmt.Sprintf("fault%d-", i)) {
 			h.answer(w, r, "resend", name)

@@ -26,6 +26,7 @@ import (
 	"millrace/internal/payment"
 	"millrace/internal/postgres"
 	"millrace/internal/stripepay"
+	"millrace/jobs"
 )
 
 // The risks of the OWASP API Security Top 10 (2023), in their order:
@@ -244,6 +245,20 @@ func TestOWASPAPI5BrokenFunctionLevelAuthorization(t *testing.T) {
 			require.Equal(t, r.scopes[0], got.at("details", "required_scope"))
 		}
 	}
+	all, refusals := s.key("alice"), map[string]bool{}
+	names := []string{"nobodys_kind"}
+	for _, kind := range jobs.Catalog() {
+		if !kind.Public {
+			names = append(names, kind.Name)
+		}
+	}
+	require.Subset(t, names, []string{"audit_sealing", "audit_retention", "metric_retention"})
+	for _, name := range names { // what the platform does is nobody's to start
+		got := s.do(request{method: http.MethodPost, path: "/v1/jobs", key: all, body: fmt.Sprintf(`{"kind":%q,"args":{}}`, name)})
+		require.Equal(t, http.StatusBadRequest, got.status, "%s: %s", name, got.text)
+		refusals[strings.ReplaceAll(got.text, got.at("request_id"), "")] = true
+	}
+	require.Len(t, refusals, 1, "a kind of the platform's is as one that there is not")
 }
 
 // What costs money or takes what others want is done once, however often and
@@ -420,7 +435,8 @@ func TestOWASPAPI9ImproperInventoryManagement(t *testing.T) {
 	for path := range running.Paths {
 		require.Regexp(t, `^/(v1/|webhooks/|healthz$|readyz$)`, path)
 	}
-	for _, r := range s.routes() {
+	routes := s.routes()
+	for _, r := range routes {
 		rest, versioned := strings.CutPrefix(r.path, "/v1/")
 		if !versioned {
 			continue
@@ -430,7 +446,7 @@ func TestOWASPAPI9ImproperInventoryManagement(t *testing.T) {
 			require.Equal(t, http.StatusNotFound, got.status, version+rest)
 		}
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-			if !slices.ContainsFunc(s.routes(), func(other route) bool { return other.path == r.path && other.method == method }) {
+			if !slices.ContainsFunc(routes, func(other route) bool { return other.path == r.path && other.method == method }) {
 				got := s.do(request{method: method, path: r.path, key: key})
 				require.Contains(t, []int{http.StatusMethodNotAllowed, http.StatusNotFound}, got.status, "%s %s is served and in no contract", method, r.path)
 			}
