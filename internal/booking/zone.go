@@ -74,8 +74,13 @@ func spans(zone *time.Location, from, to time.Time) []span {
 	for at := from.Add(-reach); at.Before(stop); {
 		_, offset := at.In(zone).Zone()
 		_, end := at.In(zone).ZoneBounds()
-		if end.IsZero() || end.After(stop) {
+		switch {
+		case end.IsZero() || end.After(stop):
 			end = stop
+		case !end.After(at):
+			// By the rules of years to come Go may take the turn of a year for a time
+			// that is over; then look again a little later.
+			end = earlier(at.Add(time.Hour), stop)
 		}
 		ahead := time.Duration(offset) * time.Second
 		part := span{later(from.Add(-ahead), at), earlier(to.Add(-ahead), end)}
