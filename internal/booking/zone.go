@@ -78,8 +78,8 @@ func spans(zone *time.Location, from, to time.Time) []span {
 		case end.IsZero() || end.After(stop):
 			end = stop
 		case !end.After(at):
-			// By the rules of years to come Go may take the turn of a year for a time
-			// that is over; then look again a little later.
+			// On the last day of leap years after 2037 Go 1.26 names a moment that is
+			// over; then look again a little later.
 			end = earlier(at.Add(time.Hour), stop)
 		}
 		ahead := time.Duration(offset) * time.Second

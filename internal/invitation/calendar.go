@@ -127,10 +127,12 @@ func timezone(zone *time.Location, from, until time.Time) *ics.VTimezone {
 		next.summer = next.to > now.to
 		z.Components = append(z.Components, now.component())
 		now = next
-		if !ends.Before(until) {
+		// After 2037 Go 1.26 may name a moment that is over.
+		_, then := ends.ZoneBounds()
+		if !ends.Before(until) || (!then.IsZero() && !then.After(ends)) {
 			break
 		}
-		_, ends = ends.ZoneBounds()
+		ends = then
 	}
 	z.Components = append(z.Components, now.component())
 	return z

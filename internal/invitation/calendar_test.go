@@ -231,6 +231,19 @@ func TestTheEntryIsRightAroundChangesOfTheClock(t *testing.T) {
 	}
 }
 
+// Go's time zones are out of order on such days; the entry must be made all the same.
+func TestTheEntryIsMadeOnTheLastDayOfALeapYear(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Sydney"} {
+		i := sample(t)
+		i.Business.Zone = zone(t, name)
+		i.StartsAt = time.Date(2040, time.December, 31, 10, 0, 0, 0, i.Business.Zone)
+		i.EndsAt = i.StartsAt.Add(time.Hour)
+		e := parse(t, render(t, invitation.Confirmation, i).Calendar)
+		require.Equal(t, i.StartsAt.UTC(), e.instant(t, "DTSTART").UTC(), name)
+	}
+}
+
 func TestAZoneWithoutAProperNameIsWrittenInUTC(t *testing.T) {
 	t.Parallel()
 	for _, z := range []*time.Location{nil, time.UTC, time.Local, time.FixedZone("", 3600), time.FixedZone("x\r\nSTATUS:CANCELLED", 3600), time.FixedZone(`x";y`, 3600)} {
