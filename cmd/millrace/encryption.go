@@ -126,52 +126,17 @@ func (f *encryptionFlags) rewrap() *cobra.Command {
 }
 
 func (f *encryptionFlags) rotate() *cobra.Command {
-	of := &someTenants{}
-	cmd := &cobra.Command{
-		Use:   "rotate --tenant TENANT | --all",
-		Short: "Give tenants a new key; what is encrypted stays readable",
-		Args:  takes(0, 0, ""),
-	}
-	of.add(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := of.check(cmd); err != nil {
-			return err
-		}
-		return f.withVault(cmd.Context(), func(ctx context.Context, v *vault.Vault) error {
-			tenants, err := of.list(ctx, v)
-			if err != nil {
-				return err
-			}
-			rotated := 0
-			for _, tenant := range tenants {
-				err := v.Rotate(ctx, tenant)
-				if of.all && notFound(err) {
-					continue // it has no keyset yet
-				}
-				if err != nil {
-					return err
-				}
-				rotated++
-			}
-			out := &printer{w: cmd.OutOrStdout()}
-			if f.asJSON {
-				out.json(map[string]int{"rotated": rotated})
-			} else {
-				out.printf("%d tenants have a new key; programs use it within %s\n", rotated, postgres.KeysetTTL)
-			}
-			return out.err
-		})
-	}
-	return cmd
+	return f.ofTenants("rotate --tenant TENANT | --all", "Give tenants a new key; what is encrypted stays readable", f.rotateSome)
 }
 
 func (f *encryptionFlags) reseal() *cobra.Command {
+	return f.ofTenants("reseal --tenant TENANT | --all", "Encrypt rows that are in the clear, or by an older key, with the newest", f.resealSome)
+}
+
+// ofTenants is a command that does something for one tenant, or for all.
+func (f *encryptionFlags) ofTenants(use, short string, do func(context.Context, *cobra.Command, *vault.Vault, *someTenants, []string) error) *cobra.Command {
 	of := &someTenants{}
-	cmd := &cobra.Command{
-		Use:   "reseal --tenant TENANT | --all",
-		Short: "Encrypt rows that are in the clear, or by an older key, with the newest",
-		Args:  takes(0, 0, ""),
-	}
+	cmd := &cobra.Command{Use: use, Short: short, Args: takes(0, 0, "")}
 	of.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := of.check(cmd); err != nil {
@@ -182,13 +147,34 @@ func (f *encryptionFlags) reseal() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.resealAll(ctx, cmd, v, tenants)
+			return do(ctx, cmd, v, of, tenants)
 		})
 	}
 	return cmd
 }
 
-func (f *encryptionFlags) resealAll(ctx context.Context, cmd *cobra.Command, v *vault.Vault, tenants []string) error {
+func (f *encryptionFlags) rotateSome(ctx context.Context, cmd *cobra.Command, v *vault.Vault, of *someTenants, tenants []string) error {
+	rotated := 0
+	for _, tenant := range tenants {
+		err := v.Rotate(ctx, tenant)
+		if of.all && notFound(err) {
+			continue // it has no keyset yet
+		}
+		if err != nil {
+			return err
+		}
+		rotated++
+	}
+	out := &printer{w: cmd.OutOrStdout()}
+	if f.asJSON {
+		out.json(map[string]int{"rotated": rotated})
+	} else {
+		out.printf("%d tenants have a new key; programs use it within %s\n", rotated, postgres.KeysetTTL)
+	}
+	return out.err
+}
+
+func (f *encryptionFlags) resealSome(ctx context.Context, cmd *cobra.Command, v *vault.Vault, _ *someTenants, tenants []string) error {
 	progress := newProgress(cmd.ErrOrStderr(), f.now)
 	var total, done int64
 	if progress.w != nil { // counting reads the rows, as the work does
