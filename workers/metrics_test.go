@@ -560,15 +560,21 @@ func TestQueuesAreCountedInTurn(t *testing.T) {
 	fill(last, "scheduled", 1200)
 	fill(last, "retryable", 999)
 
-	conn, err := p.db.Pool(t, postgres.Worker).Acquire(t.Context())
+	lead := func(client string) {
+		_, err := p.login.Exec(t.Context(), `INSERT INTO river_leader (name, leader_id, elected_at, expires_at) VALUES ('default', $1, now(), now() + interval '1 hour')
+			ON CONFLICT (name) DO UPDATE SET leader_id = excluded.leader_id`, client)
+		require.NoError(t, err)
+	}
+	looker, err := workers.NewLooker(p.db.Pool(t, postgres.Worker), "we")
 	require.NoError(t, err)
-	defer conn.Release()
-	looker := workers.NewLooker()
 	look := func() map[string]int64 {
-		counts, err := looker.Look(t.Context(), conn.Conn())
+		counts, err := looker.Look(t.Context())
 		require.NoError(t, err)
 		return counts
 	}
+	lead("others")
+	require.Nil(t, look())
+	lead("we")
 	seen := look()
 	require.EqualValues(t, 1500, seen[first+" available"])
 	require.EqualValues(t, workers.DepthCap, seen[first+" discarded"])
@@ -582,6 +588,13 @@ func TestQueuesAreCountedInTurn(t *testing.T) {
 	_, err = p.login.Exec(t.Context(), "DELETE FROM river_job WHERE id IN (SELECT id FROM river_job WHERE state = 'scheduled' LIMIT 1190)")
 	require.NoError(t, err)
 	require.EqualValues(t, 10, look()[last+" scheduled"], "few are counted at once")
+
+	// What was counted long ago is forgotten.
+	fill(last, "scheduled", 1190)
+	lead("others")
+	require.Nil(t, look())
+	lead("we")
+	require.EqualValues(t, 1000, look()[last+" scheduled"])
 }
 
 // nowhere is a mailer that nobody asks.
