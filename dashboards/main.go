@@ -1,5 +1,6 @@
 // Command dashboards writes what monitoring tools read: Grafana's dashboards.
-// What is on them is in queues.go, how Grafana wants it written is in grafana.go.
+// Each has a file of what is on it, such as overview.go; promql.go has what their
+// queries share, and grafana.go and panel.go how Grafana wants it written.
 package main
 
 import (
@@ -51,15 +52,20 @@ func run(context.Context) error {
 	return nil
 }
 
-// grafana returns the dashboards.
+// boards are the dashboards, in the order in which one reads them.
+func boards() []board {
+	return []board{overview(), queue(), kind(), intake(), workers(), paymentsAndMails(), database(), platform()}
+}
+
+// grafana returns the dashboards' files.
 func grafana() ([]file, error) {
 	var all []file
-	for _, d := range []dashboard{queues()} {
-		text, err := d.render()
+	for _, b := range boards() {
+		text, err := b.render()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", d.file, err)
+			return nil, fmt.Errorf("%s: %w", b.file(), err)
 		}
-		all = append(all, file{filepath.Join("grafana", d.file), text})
+		all = append(all, file{filepath.Join("grafana", b.file()), text})
 	}
 	return all, nil
 }
