@@ -29,7 +29,7 @@ func databaseTiles() []panel {
 			description: "The part of its connections that the busiest process uses. Above 80 % jobs or requests soon wait for a connection. " +
 				"Look for slow statements before raising the limit, since Postgres has one too.",
 			view: number, unit: ratio, width: 4, height: 4,
-			queries: []query{{"in use", "max(" + inUse + ")"}}, steps: []step{{0.8, yellow}, {1, red}},
+			queries: []query{{"{{pool}}", worst(inUse)}}, steps: []step{{0.8, yellow}, {1, red}},
 		},
 		{
 			title: "Commit time, p99",
@@ -41,15 +41,15 @@ func databaseTiles() []panel {
 		{
 			title: "Oldest transaction",
 			description: "How long the oldest open transaction has been open. Millrace's own last milliseconds. " +
-				"Minutes: somebody's session or a dump holds back vacuuming, and the job table grows: find it in pg_stat_activity by xact_start, and end it with pg_terminate_backend.",
-			view: number, unit: seconds, width: 4, height: 4, none: "nobody reports",
+				"Minutes: somebody's session or a dump holds back vacuuming, and the job table grows: find it in pg_stat_activity by xact_start, and end it with pg_terminate_backend. \"Cannot be seen\": nobody leads, or the owner of the tables may not see other sessions; GRANT pg_read_all_stats TO millrace_owner.",
+			view: number, unit: seconds, width: 4, height: 4, none: "cannot be seen",
 			queries: []query{{"open", latest("", "millrace_postgres_oldest_transaction_age_seconds")}}, steps: []step{{300, yellow}, {1800, red}},
 		},
 		{
 			title: "Oldest snapshot",
 			description: "How many transactions back the oldest snapshot reaches that vacuum must respect: what has died since cannot be cleared away. " +
-				"Above a million: an open transaction, a replication slot or a prepared transaction holds it; look at pg_stat_activity, pg_replication_slots and pg_prepared_xacts.",
-			view: number, unit: count, width: 4, height: 4, none: "nobody reports",
+				"Above a million: an open transaction, a replication slot or a prepared transaction holds it; look at pg_stat_activity, pg_replication_slots and pg_prepared_xacts. \"Cannot be seen\": as at the oldest transaction.",
+			view: number, unit: count, width: 4, height: 4, none: "cannot be seen",
 			queries: []query{{"transactions", latest("", "millrace_postgres_oldest_xmin_age_transactions")}}, steps: []step{{1_000_000, yellow}, {10_000_000, red}},
 		},
 		{
@@ -57,7 +57,7 @@ func databaseTiles() []panel {
 			description: "The part of a table that is dead rows, in the table where it is most. Autovacuum keeps busy tables around 20 %. " +
 				"Above half: fetching jobs becomes slow; see the oldest transaction and snapshot, then run VACUUM on that table.",
 			view: number, unit: ratio, width: 4, height: 4, none: "nobody reports",
-			queries: []query{{"dead", "max(" + dead + ")"}}, steps: []step{{0.5, yellow}, {0.8, red}},
+			queries: []query{{"{{table}}", worst(dead)}}, steps: []step{{0.5, yellow}, {0.8, red}},
 		},
 		{
 			title: "Look at the queues",

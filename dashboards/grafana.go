@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
@@ -54,20 +53,20 @@ func (b board) file() string { return b.uid + ".json" }
 func (b board) render() ([]byte, error) {
 	model := dashboard.Dashboard{
 		Annotations:   dashboard.AnnotationContainer{List: []dashboard.AnnotationQuery{builtIn(), deploys()}},
-		Description:   cog.ToPtr(b.description),
-		Editable:      cog.ToPtr(true),
-		GraphTooltip:  cog.ToPtr(dashboard.DashboardCursorSyncTooltip),
+		Description:   new(b.description),
+		Editable:      new(true),
+		GraphTooltip:  new(dashboard.DashboardCursorSyncTooltip),
 		Links:         []dashboard.DashboardLink{toOthers()},
 		Panels:        layOut(b.rows),
-		Refresh:       cog.ToPtr("10s"),
+		Refresh:       new("10s"),
 		SchemaVersion: schemaVersion,
 		Tags:          []string{tag},
 		Templating:    dashboard.DashboardDashboardTemplating{List: []dashboard.VariableModel{datasourceVariable()}},
 		Time:          &dashboard.DashboardDashboardTime{From: "now-1h", To: "now"},
-		Timezone:      cog.ToPtr("browser"),
-		Title:         cog.ToPtr(b.title),
-		Uid:           cog.ToPtr(b.uid),
-		Version:       cog.ToPtr(uint32(1)),
+		Timezone:      new("browser"),
+		Title:         new(b.title),
+		Uid:           new(b.uid),
+		Version:       new(uint32(1)),
 	}
 	for _, v := range b.variables {
 		model.Templating.List = append(model.Templating.List, v.render())
@@ -111,7 +110,7 @@ func layOut(rows []row) []dashboard.PanelOrRowPanel {
 	for _, r := range rows {
 		id++
 		panels = append(panels, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
-			Type: "row", Id: id, Title: cog.ToPtr(r.title), GridPos: &dashboard.GridPos{Y: y, W: gridWidth, H: 1}, Panels: []dashboard.Panel{},
+			Type: "row", Id: id, Title: new(r.title), GridPos: &dashboard.GridPos{Y: y, W: gridWidth, H: 1}, Panels: []dashboard.Panel{},
 		}})
 		y++
 		x, height := uint32(0), uint32(0)
@@ -121,7 +120,7 @@ func layOut(rows []row) []dashboard.PanelOrRowPanel {
 			}
 			id++
 			rendered := p.render()
-			rendered.Id, rendered.GridPos = cog.ToPtr(id), &dashboard.GridPos{X: x, Y: y, W: p.width, H: p.height}
+			rendered.Id, rendered.GridPos = new(id), &dashboard.GridPos{X: x, Y: y, W: p.width, H: p.height}
 			panels = append(panels, dashboard.PanelOrRowPanel{Panel: &rendered})
 			x, height = x+p.width, max(height, p.height)
 		}
@@ -132,14 +131,14 @@ func layOut(rows []row) []dashboard.PanelOrRowPanel {
 
 // source is the data source that is chosen at the top: its uid differs in every Grafana.
 func source() *common.DataSourceRef {
-	return &common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
+	return &common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
 }
 
 func datasourceVariable() dashboard.VariableModel {
 	return dashboard.VariableModel{
-		Type: dashboard.VariableTypeDatasource, Name: "datasource", Label: cog.ToPtr("Data source"),
-		Query: &dashboard.StringOrMap{String: cog.ToPtr("prometheus")}, Refresh: cog.ToPtr(dashboard.VariableRefreshOnDashboardLoad),
-		Hide: cog.ToPtr(dashboard.VariableHideDontHide), IncludeAll: cog.ToPtr(false), Multi: cog.ToPtr(false), Regex: cog.ToPtr(""),
+		Type: dashboard.VariableTypeDatasource, Name: "datasource", Label: new("Data source"),
+		Query: &dashboard.StringOrMap{String: new("prometheus")}, Refresh: new(dashboard.VariableRefreshOnDashboardLoad),
+		Hide: new(dashboard.VariableHideDontHide), IncludeAll: new(false), Multi: new(false), Regex: new(""),
 	}
 }
 
@@ -147,24 +146,24 @@ func (v variable) render() dashboard.VariableModel {
 	// Intake counts arrivals and workers say targets: the choice is there as long as
 	// one of them has lived in the time shown.
 	values := `label_values({__name__=~"millrace_jobs_enqueued_total|millrace_job_target_seconds"}, ` + v.label + `)`
-	chosen := dashboard.StringOrArrayOfString{String: cog.ToPtr(v.first)}
+	chosen := dashboard.StringOrArrayOfString{String: new(v.first)}
 	return dashboard.VariableModel{
-		Type: dashboard.VariableTypeQuery, Name: v.label, Label: cog.ToPtr(v.title), Datasource: source(), Definition: cog.ToPtr(values),
+		Type: dashboard.VariableTypeQuery, Name: v.label, Label: new(v.title), Datasource: source(), Definition: new(values),
 		// 1 is the plugin's number for queries of label values.
 		Query:      &dashboard.StringOrMap{Map: map[string]any{"qryType": 1, "query": values, "refId": "PrometheusVariableQueryEditor-VariableQuery"}},
-		Current:    &dashboard.VariableOption{Selected: cog.ToPtr(true), Text: chosen, Value: chosen},
-		Refresh:    cog.ToPtr(dashboard.VariableRefreshOnTimeRangeChanged),
-		Sort:       cog.ToPtr(dashboard.VariableSortAlphabeticalAsc),
-		Hide:       cog.ToPtr(dashboard.VariableHideDontHide),
-		IncludeAll: cog.ToPtr(false), Multi: cog.ToPtr(false), Regex: cog.ToPtr(""),
+		Current:    &dashboard.VariableOption{Selected: new(true), Text: chosen, Value: chosen},
+		Refresh:    new(dashboard.VariableRefreshOnTimeRangeChanged),
+		Sort:       new(dashboard.VariableSortAlphabeticalAsc),
+		Hide:       new(dashboard.VariableHideDontHide),
+		IncludeAll: new(false), Multi: new(false), Regex: new(""),
 	}
 }
 
 // builtIn is the annotation that every dashboard of Grafana has.
 func builtIn() dashboard.AnnotationQuery {
 	return dashboard.AnnotationQuery{
-		BuiltIn: cog.ToPtr(1.0), Datasource: &common.DataSourceRef{Type: cog.ToPtr("grafana"), Uid: cog.ToPtr("-- Grafana --")},
-		Enable: true, Hide: cog.ToPtr(true), IconColor: "rgba(0, 211, 255, 1)", Name: "Annotations & Alerts", Type: cog.ToPtr("dashboard"),
+		BuiltIn: new(1.0), Datasource: &common.DataSourceRef{Type: new("grafana"), Uid: new("-- Grafana --")},
+		Enable: true, Hide: new(true), IconColor: "rgba(0, 211, 255, 1)", Name: "Annotations & Alerts", Type: new("dashboard"),
 	}
 }
 
@@ -180,12 +179,12 @@ const deploysName = "Deploys"
 
 func deploys() dashboard.AnnotationQuery {
 	return dashboard.AnnotationQuery{
-		Datasource: source(), Enable: true, Hide: cog.ToPtr(false), IconColor: blue, Name: deploysName,
+		Datasource: source(), Enable: true, Hide: new(false), IconColor: blue, Name: deploysName,
 		// Grafana 11 reads expr, later ones the target.
-		Expr: cog.ToPtr(deployed),
+		Expr: new(deployed),
 		Target: prometheus.Dataquery{
-			Datasource: source(), EditorMode: cog.ToPtr(prometheus.QueryEditorModeCode), Expr: deployed, Instant: cog.ToPtr(false), Range: cog.ToPtr(true),
-			RefId: cog.ToPtr("Anno"),
+			Datasource: source(), EditorMode: new(prometheus.QueryEditorModeCode), Expr: deployed, Instant: new(false), Range: new(true),
+			RefId: new("Anno"),
 		},
 	}
 }
@@ -231,5 +230,5 @@ func (l link) render(inTable bool) dashboard.DashboardLink {
 		url += "&var-" + l.variable + "=" + value
 		title = "Open " + value
 	}
-	return dashboard.DashboardLink{Title: title, Type: dashboard.DashboardLinkTypeLink, Url: cog.ToPtr(url), Tags: []string{}}
+	return dashboard.DashboardLink{Title: title, Type: dashboard.DashboardLinkTypeLink, Url: new(url), Tags: []string{}}
 }

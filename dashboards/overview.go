@@ -1,5 +1,7 @@
 package main
 
+import "millrace/jobs"
+
 // The uids of the dashboards.
 const (
 	overviewUID = "millrace-overview"
@@ -34,10 +36,10 @@ func healthTiles() []panel {
 		{
 			title: "Oldest waiting job, of its target",
 			description: "How long the job at the head of the worst queue has waited, as a part of that queue's tightest target; 100 % is late. It is the surest sign of trouble: depth may be a burst, age is not. " +
-				"Above 100 % and climbing: the list of queues below says which; see whether it is paused, and whether workers run. \"Nobody reports\": no worker leads, and depth is unknown.",
+				"Above 100 % and climbing: see whether that queue is paused, and whether workers run. \"Nobody reports\": no worker leads, and depth is unknown.",
 			view: number, unit: ratio, width: 4, height: 4, none: "nobody reports",
-			queries: []query{{"worst queue", "max(" + lateness("") + ")"}},
-			steps:   latenessSteps(), leads: []link{{to: queueUID}},
+			queries: []query{{"{{queue}}", worst(lateness(""))}},
+			steps:   latenessSteps(), leads: []link{{to: queueUID, variable: "queue"}},
 		},
 		{
 			title: "Waiting",
@@ -50,10 +52,10 @@ func healthTiles() []panel {
 		{
 			title: "Budget burns",
 			description: "How many times too fast the worst kind uses up its budget of late jobs, over the last hour: 1 % of its jobs may miss their target, and at 1× that lasts. " +
-				"At 6× look today, at 14× now: the list of kinds below says which.",
+				"At 6× look today, at 14× now.",
 			view: number, unit: times, width: 4, height: 4,
-			queries: []query{{"worst kind", "max(" + burn("kind", "", "1h") + ")"}},
-			steps:   burnSteps(), leads: []link{{to: kindUID}},
+			queries: []query{{"{{kind}}", worst(burn("kind", "", "1h"))}},
+			steps:   burnSteps(), leads: []link{{to: kindUID, variable: "kind"}},
 		},
 		{
 			title: "Failed",
@@ -61,14 +63,14 @@ func healthTiles() []panel {
 				"Some declines are normal; a jump is not. \"Failures by kind and outcome\" says which kind, the workers' log says why.",
 			view: number, unit: ratio, width: 4, height: 4, none: "none ended",
 			queries: []query{{"failed", failed("", "", "$__range")}},
-			steps:   []step{{0.1, yellow}, {0.3, red}}, leads: []link{{to: kindUID}},
+			steps:   []step{{0.1, yellow}, {0.3, red}},
 		},
 		{
 			title: "Given up",
 			description: "Jobs discarded in the time shown, because every attempt failed or their worker died in the last: work that was promised and not done. It should be 0. " +
 				"Find them with GET /v1/jobs?state=discarded and the tenant's key, mend the cause, then POST /v1/jobs/{id}/retry.",
 			view: number, unit: count, width: 4, height: 4,
-			queries: []query{{"discarded", givenUp("", "$__range") + " + " + grown("", `millrace_jobs_rescued_total{outcome="discarded"}`, "$__range")}},
+			queries: []query{{"discarded", grown("", `millrace_jobs_finished_total{outcome="discarded"}`, "$__range") + " + " + grown("", `millrace_jobs_rescued_total{outcome="discarded"}`, "$__range")}},
 			steps:   []step{{1, red}}, leads: []link{{to: queueUID}},
 		},
 		{
@@ -147,7 +149,7 @@ func queueList() panel {
 		title: "Queues",
 		description: "Each queue as it is now: what waits and how late it is (100 % of target is late), what came and ended a minute in the last five, the part of its worker slots that is busy, " +
 			"discarded jobs that are still kept, and whether it is paused. Read a line from the left: late and slots full means more workers, late and slots free means a pause or no worker for it. Click on a queue for its own dashboard.",
-		view: list, unit: count, width: 24, height: 8, by: "queue", leads: []link{{to: queueUID, variable: "queue"}},
+		view: list, unit: count, width: 24, height: listHeight(len(jobs.Queues())), by: "queue", leads: []link{{to: queueUID, variable: "queue"}},
 		columns: []column{
 			{title: "Waiting", expr: latest("queue", `millrace_queue_jobs{state="available"}`), unit: count, steps: []step{{1000, yellow}, {10_000, red}}},
 			{title: "Oldest", expr: latest("queue", "millrace_queue_oldest_available_age_seconds"), unit: seconds},
@@ -217,10 +219,13 @@ func kindList() panel {
 		title: "Kinds",
 		description: "Each kind of job in the last hour: the part done within its target, how fast its budget of late jobs burns (at 1× it lasts, at 14× somebody looks now), its 99th percentile from accepted to done beside the target, and the part that failed. " +
 			"A kind without a job in that hour has blanks. Click on a kind for its own dashboard.",
-		view: list, unit: count, width: 24, height: 13, by: "kind", leads: []link{{to: kindUID, variable: "kind"}},
+		view: list, unit: count, width: 24, height: listHeight(len(jobs.Catalog())), by: "kind", leads: []link{{to: kindUID, variable: "kind"}},
 		columns: kindColumns(""),
 	}
 }
+
+// listHeight is the height at which a list shows so many lines without scrolling.
+func listHeight(lines int) uint32 { return uint32(lines) + 3 } //nolint:gosec // a few
 
 // kindColumns are a list's columns of kinds over the last hour.
 func kindColumns(matcher string) []column {

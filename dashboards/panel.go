@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -103,7 +103,7 @@ type column struct {
 
 func (p panel) render() dashboard.Panel {
 	rendered := dashboard.Panel{
-		Type: p.view.plugin(), PluginVersion: cog.ToPtr(pluginVersion), Title: cog.ToPtr(p.title), Description: cog.ToPtr(p.description),
+		Type: p.view.plugin(), PluginVersion: new(pluginVersion), Title: new(p.title), Description: new(p.description),
 		Datasource: source(), Targets: p.targets(), Options: p.options(), FieldConfig: p.fieldConfig(),
 	}
 	if p.view == list {
@@ -113,7 +113,7 @@ func (p panel) render() dashboard.Panel {
 }
 
 // refID is Grafana's name of a panel's query, from A on.
-func refID(i int) string { return string(rune('A' + i)) }
+func refID(i int) string { return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i : i+1] }
 
 func (p panel) targets() []variants.Dataquery {
 	asked := p.queries
@@ -129,8 +129,8 @@ func (p panel) targets() []variants.Dataquery {
 		// What is shown as one number is asked for as of now: the last value of a
 		// range may be that of a process which is gone.
 		targets[i] = prometheus.Dataquery{
-			Datasource: source(), EditorMode: cog.ToPtr(prometheus.QueryEditorModeCode), Expr: q.expr, Format: cog.ToPtr(format),
-			Instant: cog.ToPtr(p.view.asOfNow()), Range: cog.ToPtr(!p.view.asOfNow()), LegendFormat: cog.ToPtr(q.legend), RefId: cog.ToPtr(refID(i)),
+			Datasource: source(), EditorMode: new(prometheus.QueryEditorModeCode), Expr: q.expr, Format: new(format),
+			Instant: new(p.view.asOfNow()), Range: new(!p.view.asOfNow()), LegendFormat: new(q.legend), RefId: new(refID(i)),
 		}
 	}
 	return targets
@@ -147,18 +147,18 @@ func (p panel) options() any {
 		return stat.Options{
 			ColorMode: mode, GraphMode: common.BigValueGraphModeNone, JustifyMode: common.BigValueJustifyModeAuto,
 			Orientation: common.VizOrientationAuto, PercentChangeColorMode: common.PercentChangeColorModeStandard,
-			ReduceOptions: common.ReduceDataOptions{Calcs: []string{"lastNotNull"}, Fields: cog.ToPtr(""), Values: cog.ToPtr(false)},
-			TextMode:      common.BigValueTextModeValue, WideLayout: true,
+			ReduceOptions: common.ReduceDataOptions{Calcs: []string{"lastNotNull"}, Fields: new(""), Values: new(false)},
+			TextMode:      p.textMode(), WideLayout: true,
 		}
 	case states:
 		return statetimeline.Options{
-			AlignValue: cog.ToPtr(common.TimelineValueAlignmentLeft), MergeValues: cog.ToPtr(true), RowHeight: 0.8, ShowValue: common.VisibilityModeAuto,
+			AlignValue: new(common.TimelineValueAlignmentLeft), MergeValues: new(true), RowHeight: 0.8, ShowValue: common.VisibilityModeAuto,
 			Legend:  common.VizLegendOptions{DisplayMode: common.LegendDisplayModeList, Placement: common.LegendPlacementBottom, ShowLegend: true, Calcs: []string{}},
 			Tooltip: common.VizTooltipOptions{Mode: common.TooltipDisplayModeSingle, Sort: common.SortOrderNone},
 		}
 	case list:
 		return table.Options{
-			ShowHeader: true, CellHeight: cog.ToPtr(common.TableCellHeightSm), SortBy: []common.TableSortByFieldState{{DisplayName: p.by, Desc: cog.ToPtr(false)}},
+			ShowHeader: true, CellHeight: new(common.TableCellHeightSm), SortBy: []common.TableSortByFieldState{{DisplayName: p.by, Desc: new(false)}},
 		}
 	case lines, bars, areas:
 	}
@@ -170,18 +170,26 @@ func (p panel) options() any {
 	}
 }
 
+// textMode of a number: which one it is stands beside it when the legend says so.
+func (p panel) textMode() common.BigValueTextMode {
+	if strings.HasPrefix(p.queries[0].legend, "{{") {
+		return common.BigValueTextModeValueAndName
+	}
+	return common.BigValueTextModeValue
+}
+
 func (p panel) fieldConfig() *dashboard.FieldConfigSource {
 	defaults := dashboard.FieldConfig{
-		Color: &dashboard.FieldColor{Mode: p.colorMode()}, Custom: p.custom(), Mappings: mappings(p.words), Thresholds: thresholds(p.below, p.steps), Unit: cog.ToPtr(p.unit),
+		Color: &dashboard.FieldColor{Mode: p.colorMode()}, Custom: p.custom(), Mappings: mappings(p.words), Thresholds: thresholds(p.below, p.steps), Unit: new(p.unit),
 	}
 	if !p.signed {
-		defaults.Min = cog.ToPtr(0.0)
+		defaults.Min = new(0.0)
 	}
 	if p.most > 0 {
-		defaults.Max = cog.ToPtr(p.most)
+		defaults.Max = new(p.most)
 	}
 	if p.none != "" {
-		defaults.NoValue = cog.ToPtr(p.none)
+		defaults.NoValue = new(p.none)
 	}
 	overrides := []dashboard.DashboardFieldConfigSourceOverrides{}
 	for _, l := range p.looks {
@@ -217,24 +225,24 @@ func (p panel) colorMode() dashboard.FieldColorModeId {
 
 func (p panel) custom() any {
 	graph := common.GraphFieldConfig{
-		DrawStyle: cog.ToPtr(common.GraphDrawStyleLine), FillOpacity: cog.ToPtr(10.0), LineWidth: cog.ToPtr(1.0),
-		ShowPoints: cog.ToPtr(common.VisibilityModeNever), SpanNulls: &common.BoolOrFloat64{Bool: cog.ToPtr(false)},
-		Stacking: &common.StackingConfig{Group: cog.ToPtr("A"), Mode: cog.ToPtr(common.StackingModeNone)},
+		DrawStyle: new(common.GraphDrawStyleLine), FillOpacity: new(10.0), LineWidth: new(1.0),
+		ShowPoints: new(common.VisibilityModeNever), SpanNulls: &common.BoolOrFloat64{Bool: new(false)},
+		Stacking: &common.StackingConfig{Group: new("A"), Mode: new(common.StackingModeNone)},
 	}
 	switch p.view {
 	case number:
 		return map[string]any{} // a stat has none of its own
 	case states:
-		return statetimeline.FieldConfig{FillOpacity: cog.ToPtr(uint32(70)), LineWidth: cog.ToPtr(uint32(0))}
+		return statetimeline.FieldConfig{FillOpacity: new(uint32(70)), LineWidth: new(uint32(0))}
 	case list:
 		return table.FieldConfig{Align: common.FieldTextAlignmentAuto}
 	case lines:
 	case bars:
-		graph.DrawStyle, graph.FillOpacity = cog.ToPtr(common.GraphDrawStyleBars), cog.ToPtr(80.0)
-		graph.Stacking.Mode = cog.ToPtr(common.StackingModeNormal)
+		graph.DrawStyle, graph.FillOpacity = new(common.GraphDrawStyleBars), new(80.0)
+		graph.Stacking.Mode = new(common.StackingModeNormal)
 	case areas:
-		graph.FillOpacity = cog.ToPtr(30.0)
-		graph.Stacking.Mode = cog.ToPtr(common.StackingModeNormal)
+		graph.FillOpacity = new(30.0)
+		graph.Stacking.Mode = new(common.StackingModeNormal)
 	}
 	if len(p.steps) > 0 {
 		graph.ThresholdsStyle = &common.GraphThresholdsStyleConfig{Mode: common.GraphThresholdsStyleModeDashed}
@@ -259,12 +267,12 @@ func (l look) override() dashboard.DashboardFieldConfigSourceOverrides {
 	var properties []dashboard.DynamicConfigValue
 	if l.color != "" {
 		properties = append(properties, dashboard.DynamicConfigValue{
-			Id: "color", Value: dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: cog.ToPtr(l.color)},
+			Id: "color", Value: dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(l.color)},
 		})
 	}
 	if l.dashed {
 		properties = append(properties,
-			dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: common.LineStyle{Fill: cog.ToPtr(common.LineStyleFillDash), Dash: []float64{8, 8}}},
+			dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: common.LineStyle{Fill: new(common.LineStyleFillDash), Dash: []float64{8, 8}}},
 			dashboard.DynamicConfigValue{Id: "custom.fillOpacity", Value: 0})
 	}
 	return override("byRegexp", l.series, properties...)
@@ -290,7 +298,7 @@ func override(matcher, options string, properties ...dashboard.DynamicConfigValu
 func thresholds(below string, steps []step) *dashboard.ThresholdsConfig {
 	config := &dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: cmp.Or(below, green)}}}
 	for _, s := range steps {
-		config.Steps = append(config.Steps, dashboard.Threshold{Color: s.color, Value: cog.ToPtr(s.from)})
+		config.Steps = append(config.Steps, dashboard.Threshold{Color: s.color, Value: new(s.from)})
 	}
 	return config
 }
@@ -301,7 +309,7 @@ func mappings(words []word) []dashboard.ValueMapping {
 	}
 	options := map[string]dashboard.ValueMappingResult{}
 	for i, w := range words {
-		options[fmt.Sprint(i)] = dashboard.ValueMappingResult{Color: cog.ToPtr(w.color), Index: cog.ToPtr(int32(i)), Text: cog.ToPtr(w.text)} //nolint:gosec // a few words
+		options[fmt.Sprint(i)] = dashboard.ValueMappingResult{Color: new(w.color), Index: new(int32(i)), Text: new(w.text)}
 	}
 	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: options}}}
 }

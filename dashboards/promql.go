@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"millrace/jobs"
 )
@@ -136,11 +135,8 @@ func lateness(matcher string) string {
 // latenessSteps are the same for every queue, as the targets differ.
 func latenessSteps() []step { return []step{{1, yellow}, {5, red}} }
 
-// givenUp is how many jobs were given up: by an attempt that was the last, and by
-// the leader because their worker died in the last.
-func givenUp(matcher, over string) string {
-	return grown("", selecting("millrace_jobs_finished_total", matcher, `outcome="discarded"`), over)
-}
+// worst is the one series of which the value is greatest.
+func worst(expr string) string { return "topk(1, " + expr + ")" }
 
 // quantiles asks for the median and the 99th percentile of a classic histogram.
 func quantiles(by, legend, buckets string) []query {
@@ -167,15 +163,6 @@ func medianDashed() []look { return []look{{series: "/p50$/", dashed: true}} }
 
 // dashedRed draws what must not be passed.
 func dashedRed(series string) look { return look{series: series, color: red, dashed: true} }
-
-// tightestTarget is the smallest target of any kind.
-func tightestTarget() time.Duration {
-	tightest := time.Hour
-	for _, kind := range jobs.Catalog() {
-		tightest = min(tightest, kind.Policy.Target)
-	}
-	return tightest
-}
 
 func targets() string {
 	return ofKinds(func(kind *jobs.Kind) string { return fmt.Sprintf("%s %s", kind.Name, kind.Policy.Target) })

@@ -196,12 +196,22 @@ func queueTimes() []panel {
 	}
 }
 
+// mostKinds is how many kinds the queue has that has most.
+func mostKinds() int {
+	most, of := 0, map[string]int{}
+	for _, kind := range jobs.Catalog() {
+		of[kind.Queue]++
+		most = max(most, of[kind.Queue])
+	}
+	return most
+}
+
 func queueKinds() panel {
 	return panel{
 		title: "Kinds",
 		description: "The queue's kinds in the last hour: the part done within the target, how fast the budget of late jobs burns (at 1× it lasts, at 14× somebody looks now), the 99th percentile from accepted to done beside the target, and the part that failed. " +
 			"A kind without a job in that hour has blanks. Click on a kind for its own dashboard.",
-		view: list, unit: count, width: 24, height: 6, by: "kind", leads: []link{{to: kindUID, variable: "kind"}},
+		view: list, unit: count, width: 24, height: listHeight(mostKinds()), by: "kind", leads: []link{{to: kindUID, variable: "kind"}},
 		columns: kindColumns(ofQueue),
 	}
 }

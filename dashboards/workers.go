@@ -50,14 +50,14 @@ func workerTiles() []panel {
 			description: "The part of the last five minutes that the slots of the busiest queue were busy. Above 80 % there is no room for a burst: start another worker. " +
 				"Near 0 for all queues at the busiest hour: there are more workers than needed.",
 			view: number, unit: ratio, width: 4, height: 4, none: "no slots",
-			queries: []query{{"busy", "max(" + utilisation("5m") + ")"}}, steps: []step{{0.8, yellow}, {0.95, red}},
+			queries: []query{{"{{queue}}", worst(utilisation("5m"))}}, steps: []step{{0.8, yellow}, {0.95, red}}, leads: []link{{to: queueUID, variable: "queue"}},
 		},
 		{
 			title: "Most waiting for a slot",
 			description: "Jobs that wait for each slot, in the queue where most do. Below 1 the next free slot takes them all. " +
 				"Above 10 and not falling: start more workers; this is a figure to scale by, as it follows arrivals within seconds.",
 			view: number, unit: count, width: 4, height: 4, none: "nobody reports",
-			queries: []query{{"waiting a slot", "max(" + backlogASlot() + ")"}}, steps: []step{{1, yellow}, {10, red}},
+			queries: []query{{"{{queue}}", worst(backlogASlot())}}, steps: []step{{1, yellow}, {10, red}}, leads: []link{{to: queueUID, variable: "queue"}},
 		},
 		{
 			title: "Leaders",
