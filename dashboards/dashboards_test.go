@@ -395,6 +395,21 @@ func TestPanelsHaveAPlaceOfTheirOwn(t *testing.T) {
 	}
 }
 
+// At three in the morning nobody scrolls: what says whether work flows is on one
+// screen of 1080 points, of which Grafana's own head takes some 130. A unit of its
+// grid is 38 high.
+func TestTheOverviewFitsOnOneScreen(t *testing.T) {
+	t.Parallel()
+	end := 0
+	for _, p := range load(t)[filepath.Join("grafana", overviewUID+".json")].graphs() {
+		if p.Type != "table" {
+			end = max(end, p.GridPos.Y+p.GridPos.H)
+		}
+	}
+	const forAQueue = 2 // a line of the list of queues, and its head
+	require.LessOrEqual(t, 38*(end+forAQueue), 1080-130)
+}
+
 func TestEveryQueryAsksForWhatTheProgramsRegister(t *testing.T) {
 	t.Parallel()
 	registered := metrics(t)

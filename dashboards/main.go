@@ -45,7 +45,11 @@ func run(context.Context) error {
 		return err
 	}
 	for _, f := range all {
-		if err := os.WriteFile(filepath.Join(os.Args[1], f.path), f.text, 0o644); err != nil { //nolint:gosec // other programs' accounts read it
+		path := filepath.Join(os.Args[1], f.path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // other programs' accounts read it
+			return fmt.Errorf("write %s: %w", f.path, err)
+		}
+		if err := os.WriteFile(path, f.text, 0o644); err != nil { //nolint:gosec // as above
 			return fmt.Errorf("write %s: %w", f.path, err)
 		}
 	}

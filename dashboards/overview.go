@@ -23,8 +23,8 @@ func overview() board {
 			"a click on a tile, a queue or a kind leads to its own dashboard. Every panel's description says what to do.",
 		rows: []row{
 			{"Now", append(healthTiles(), conditionTiles()...)},
-			{"Which queue? (click on it)", []panel{queueList()}},
 			{"Is work flowing?", overviewGraphs()},
+			{"Which queue? (click on it)", []panel{queueList()}},
 			{"Which kind? (click on it)", []panel{kindList()}},
 		},
 	}
@@ -34,10 +34,10 @@ func overview() board {
 func healthTiles() []panel {
 	return []panel{
 		{
-			title: "Oldest waiting job, of its target",
+			title: "Oldest, of its target",
 			description: "How long the job at the head of the worst queue has waited, as a part of that queue's tightest target; 100 % is late. It is the surest sign of trouble: depth may be a burst, age is not. " +
 				"Above 100 % and climbing: see whether that queue is paused, and whether workers run. \"Nobody reports\": no worker leads, and depth is unknown.",
-			view: number, unit: ratio, width: 4, height: 4, none: "nobody reports",
+			view: number, unit: ratio, width: 4, height: 3, none: "nobody reports",
 			queries: []query{{"{{queue}}", worst(lateness(""))}},
 			steps:   latenessSteps(), leads: []link{{to: queueUID, variable: "queue"}},
 		},
@@ -45,7 +45,7 @@ func healthTiles() []panel {
 			title: "Waiting",
 			description: "Jobs that could run now and wait for a free slot. At most 10,000 of each queue are counted, so that number means \"or more\". " +
 				"If it grows while busy slots are at their limit, start more workers; if slots are free, look for a paused queue or dead workers.",
-			view: number, unit: count, width: 4, height: 4, none: "nobody reports",
+			view: number, unit: count, width: 4, height: 3, none: "nobody reports",
 			queries: []query{{"waiting", "sum(" + latest("queue", `millrace_queue_jobs{state="available"}`) + ")"}},
 			steps:   []step{{1000, yellow}, {10_000, red}}, leads: []link{{to: workersUID}},
 		},
@@ -53,15 +53,15 @@ func healthTiles() []panel {
 			title: "Budget burns",
 			description: "How many times too fast the worst kind uses up its budget of late jobs, over the last hour: 1 % of its jobs may miss their target, and at 1× that lasts. " +
 				"At 6× look today, at 14× now.",
-			view: number, unit: times, width: 4, height: 4,
+			view: number, unit: times, width: 4, height: 3,
 			queries: []query{{"{{kind}}", worst(burn("kind", "", "1h"))}},
 			steps:   burnSteps(), leads: []link{{to: kindUID, variable: "kind"}},
 		},
 		{
 			title: "Failed",
 			description: "Of the jobs that ended in the time shown, the part that was cancelled (a repeat cannot help, as after a declined card) or discarded (out of attempts). " +
-				"Some declines are normal; a jump is not. \"Failures by kind and outcome\" says which kind, the workers' log says why.",
-			view: number, unit: ratio, width: 4, height: 4, none: "none ended",
+				"Some declines are normal; a jump is not. The list of kinds below says which, the workers' log says why.",
+			view: number, unit: ratio, width: 4, height: 3, none: "none ended",
 			queries: []query{{"failed", failed("", "", "$__range")}},
 			steps:   []step{{0.1, yellow}, {0.3, red}},
 		},
@@ -69,7 +69,7 @@ func healthTiles() []panel {
 			title: "Given up",
 			description: "Jobs discarded in the time shown, because every attempt failed or their worker died in the last: work that was promised and not done. It should be 0. " +
 				"Find them with GET /v1/jobs?state=discarded and the tenant's key, mend the cause, then POST /v1/jobs/{id}/retry.",
-			view: number, unit: count, width: 4, height: 4,
+			view: number, unit: count, width: 4, height: 3,
 			queries: []query{{"discarded", grown("", `millrace_jobs_finished_total{outcome="discarded"}`, "$__range") + " + " + grown("", `millrace_jobs_rescued_total{outcome="discarded"}`, "$__range")}},
 			steps:   []step{{1, red}}, leads: []link{{to: queueUID}},
 		},
@@ -77,7 +77,7 @@ func healthTiles() []panel {
 			title: "Server errors",
 			description: "Of the requests answered in the time shown, the part that we could not serve (5xx). It should be 0; above 5 % clients notice. " +
 				"503 means that the database cannot be reached or the writer's backlog is full: see the dashboards Intake and Database.",
-			view: number, unit: ratio, width: 4, height: 4, none: "no requests",
+			view: number, unit: ratio, width: 4, height: 3, none: "no requests",
 			queries: []query{{"5xx", serverErrors("$__range")}},
 			steps:   []step{{0.01, yellow}, {0.05, red}}, leads: []link{{to: intakeUID}},
 		},
@@ -97,7 +97,7 @@ func conditionTiles() []panel {
 			title: "Workers",
 			description: "Worker processes that Prometheus reaches. With none, nothing runs: accepted work is safe and waits. " +
 				"Start them, and if they stop again read their log: a missing setting is named in one line.",
-			view: number, unit: count, width: 4, height: 4,
+			view: number, unit: count, width: 4, height: 3,
 			queries: []query{{"processes", "count(count by (instance) (millrace_worker_slots)) or vector(0)"}},
 			words:   []word{{"none", red}}, leads: []link{{to: workersUID}},
 		},
@@ -105,7 +105,7 @@ func conditionTiles() []panel {
 			title: "Leaders",
 			description: "Worker processes that lead: one; two for a moment when that changes. The leader starts scheduled jobs and retries, rescues jobs of dead workers, and reports depth and age. " +
 				"With none those wait, and depth is unknown rather than fine: see that workers run and reach the database.",
-			view: number, unit: count, width: 4, height: 4,
+			view: number, unit: count, width: 4, height: 3,
 			queries: []query{{"leading", "sum(millrace_leader) or vector(0)"}},
 			steps:   []step{{2, yellow}}, words: []word{{"none", red}}, leads: []link{{to: workersUID}},
 		},
@@ -113,7 +113,7 @@ func conditionTiles() []panel {
 			title: "Last look at the queues",
 			description: "How long ago the leader last read depth and age from the database; it looks every 5 s. What this dashboard says of queues is as old as that. " +
 				"If it grows, the database does not answer the leader: see the dashboard Database.",
-			view: number, unit: seconds, width: 4, height: 4, none: "nobody looks",
+			view: number, unit: seconds, width: 4, height: 3, none: "nobody looks",
 			queries: []query{{"ago", "time() - max(millrace_queue_observation_timestamp_seconds)"}},
 			steps:   []step{{30, yellow}, {60, red}}, leads: []link{{to: databaseUID}},
 		},
@@ -121,7 +121,7 @@ func conditionTiles() []panel {
 			title: "Paused queues",
 			description: "Queues that an operator has paused: their jobs are accepted and wait. " +
 				"If nobody is working on it, resume them; the list of queues below shows which.",
-			view: number, unit: count, width: 4, height: 4, none: "nobody reports",
+			view: number, unit: count, width: 4, height: 3, none: "nobody reports",
 			queries: []query{{"paused", "sum(" + latest("queue", "millrace_queue_paused") + ")"}},
 			steps:   []step{{1, orange}}, leads: []link{{to: queueUID}},
 		},
@@ -129,7 +129,7 @@ func conditionTiles() []panel {
 			title: "Providers left alone",
 			description: "Providers, such as Stripe, that a worker leaves alone because they do not answer. Their jobs wait without spending attempts, and go on by themselves. " +
 				"Above 0 for long: see the provider's status page, and whether the workers can reach it.",
-			view: number, unit: count, width: 4, height: 4,
+			view: number, unit: count, width: 4, height: 3,
 			queries: []query{{"left alone", "sum(" + latest("provider", "millrace_provider_open") + ") or vector(0)"}},
 			steps:   []step{{1, red}}, leads: []link{{to: paymentsUID}},
 		},
@@ -137,7 +137,7 @@ func conditionTiles() []panel {
 			title: "Versions",
 			description: "How many versions run at this moment: one, or two while a deploy goes on (the blue marks in the graphs). " +
 				"Two for long: the deploy is stuck half way; finish it or roll it back. Every commit runs beside its neighbours, so nothing is lost meanwhile.",
-			view: number, unit: count, width: 4, height: 4,
+			view: number, unit: count, width: 4, height: 3,
 			queries: []query{{"versions", "count(count by (version) (millrace_build_info)) or vector(0)"}},
 			steps:   []step{{2, yellow}}, words: []word{{"none", red}}, leads: []link{{to: workersUID}},
 		},
@@ -171,7 +171,7 @@ func overviewGraphs() []panel {
 			title: "Arriving and ended",
 			description: "Jobs that intake accepted, and jobs of the same kinds that ended for good (completed, cancelled or discarded), a second. The dashed line should follow the solid one. " +
 				"If it stays below, work piles up: add workers or find what slows them. Not in it: jobs cancelled before they started; what was accepted for later ends later.",
-			view: lines, unit: perSecond, width: 12, height: 8,
+			view: lines, unit: perSecond, width: 6, height: 8,
 			queries: []query{
 				{"arriving", rate("", "millrace_jobs_enqueued_total", window)},
 				{"ended", "sum(" + rate("kind", "millrace_jobs_finished_total", window) + " and on (kind) sum by (kind) (millrace_jobs_enqueued_total) > 0) or vector(0)"},
@@ -179,10 +179,10 @@ func overviewGraphs() []panel {
 			looks: []look{{series: "/^arriving$/", color: blue}, {series: "/^ended$/", color: green, dashed: true}}, leads: []link{{to: workersUID}},
 		},
 		{
-			title: "Oldest waiting job, of its target, by queue",
+			title: "Oldest waiting job, of its target",
 			description: "How long each queue's longest-waiting job has waited, as a part of the queue's tightest target. A saw with low teeth is health. " +
 				"A straight climb means that nothing takes jobs of that queue: paused, no workers for it, or all slots held by slow jobs. Click on a line for its queue.",
-			view: lines, unit: ratio, width: 12, height: 8,
+			view: lines, unit: ratio, width: 6, height: 8,
 			queries: []query{{"{{queue}}", lateness("")}},
 			steps:   latenessSteps(), leads: []link{{to: queueUID, variable: "queue"}},
 		},
@@ -190,24 +190,19 @@ func overviewGraphs() []panel {
 			title: "Backlog",
 			description: "Jobs that could run and wait for a slot, by queue. At most 10,000 of each are counted. " +
 				"A hill that falls again is a burst. A slope that does not: more arrives than ends; start more workers, or see what slows them. Click on an area for its queue.",
-			view: areas, unit: count, width: 12, height: 8,
+			view: areas, unit: count, width: 6, height: 8,
 			queries: []query{{"{{queue}}", latest("queue", `millrace_queue_jobs{state="available"}`)}}, leads: []link{{to: queueUID, variable: "queue"}},
 		},
 		{
-			title: "Failures by kind and outcome",
+			title: "Failures by outcome",
 			description: "Attempts a minute that failed: cancelled (final: a repeat cannot help), discarded (final: out of attempts), retried (will be tried again). " +
 				"Many retried at once means that a provider or the database is down: wait for it, nothing is lost. Any discarded wants a person. " +
-				"The workers' log has each with its errorCode. Click on a bar for its kind.",
-			view: bars, unit: perMinute, width: 12, height: 8,
-			queries: []query{failures("kind", "{{kind}} {{outcome}}", "")},
-			looks:   outcomeLooks(), leads: []link{{to: kindUID, variable: "kind"}},
+				"The list of kinds below says which; the workers' log has each with its errorCode.",
+			view: bars, unit: perMinute, width: 6, height: 8,
+			queries: []query{{"{{outcome}}", minutely("outcome", `millrace_job_attempts_total{outcome=~"cancelled|discarded|retried"}`, window)}},
+			looks:   outcomeLooks(),
 		},
 	}
-}
-
-// failures are the attempts a minute that failed, by outcome and more labels.
-func failures(by, legend, matcher string) query {
-	return query{legend, minutely(by+", outcome", selecting("millrace_job_attempts_total", matcher, `outcome=~"cancelled|discarded|retried"`), window)}
 }
 
 func outcomeLooks() []look {

@@ -59,7 +59,7 @@ func must(title string) (label string, values []string) {
 	switch title {
 	case "Jobs by state":
 		return "state", []string{"available", "running", "retryable", "scheduled"}
-	case "Failures by kind and outcome":
+	case "Failures by kind and outcome", "Failures by outcome":
 		return "outcome", []string{"cancelled", "discarded", "retried"}
 	case "Put off":
 		return "outcome", []string{"snoozed"}

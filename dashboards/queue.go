@@ -26,7 +26,7 @@ func queue() board {
 func queueTiles() []panel {
 	return []panel{
 		{
-			title: "Oldest waiting job, of its target",
+			title: "Oldest, of its target",
 			description: "How long the job at the head of the line has waited, as a part of the tightest target of the queue's kinds; 100 % is late. " +
 				"If it climbs steadily, nothing takes this queue's jobs: see whether it is paused, and whether workers have slots for it.",
 			view: number, unit: ratio, width: 4, height: 4, none: "nobody reports",
@@ -139,7 +139,11 @@ func queueFailures() []panel {
 			description: "Attempts a minute that failed: cancelled (final: a repeat cannot help), discarded (final: out of attempts), retried (will be tried again). " +
 				"Many retried at once means that a provider or the database is down: wait for it, nothing is lost. Any discarded wants a person.",
 			view: bars, unit: perMinute, width: 6, height: 8,
-			queries: []query{failures("kind", "{{kind}} {{outcome}}", ofQueue)}, looks: outcomeLooks(), leads: []link{{to: kindUID, variable: "kind"}},
+			queries: []query{{
+				"{{kind}} {{outcome}}",
+				minutely("kind, outcome", selecting("millrace_job_attempts_total", ofQueue, `outcome=~"cancelled|discarded|retried"`), window),
+			}},
+			looks: outcomeLooks(), leads: []link{{to: kindUID, variable: "kind"}},
 		},
 		{
 			title: "Failure ratio",
