@@ -18,8 +18,9 @@ func database() board {
 // inUse is the part of a pool that works for somebody, in the process that uses most.
 const inUse = "max by (pool) (millrace_pool_connections_in_use / millrace_pool_connections_limit)"
 
-// dead is the part of a table that is dead rows; 0 of an empty one.
-const dead = "max by (table) (millrace_postgres_dead_tuples) / (max by (table) (millrace_postgres_dead_tuples) + max by (table) (millrace_postgres_live_tuples) > 0)" +
+// dead is the part of a table that is dead rows; 0 while fewer than 100,000 are,
+// as of a table that is emptied all the time it says nothing.
+const dead = "max by (table) (millrace_postgres_dead_tuples > 100000) / (max by (table) (millrace_postgres_dead_tuples) + max by (table) (millrace_postgres_live_tuples))" +
 	" or 0 * max by (table) (millrace_postgres_dead_tuples)"
 
 func databaseTiles() []panel {
@@ -54,7 +55,7 @@ func databaseTiles() []panel {
 		},
 		{
 			title: "Most dead rows",
-			description: "The part of a table that is dead rows, in the table where it is most. Autovacuum keeps busy tables around 20 %. " +
+			description: "The part of a table that is dead rows, in the table where it is most; 0 of tables with fewer than 100,000. Autovacuum keeps busy tables around 20 %. " +
 				"Above half: fetching jobs becomes slow; see the oldest transaction and snapshot, then run VACUUM on that table.",
 			view: number, unit: ratio, width: 4, height: 4, none: "nobody reports",
 			queries: []query{{"{{table}}", worst(dead)}}, steps: []step{{0.5, yellow}, {0.8, red}},
@@ -125,7 +126,7 @@ func vacuumPanels() []panel {
 		},
 		{
 			title: "Part of the rows that is dead",
-			description: "Dead rows as a part of all, by table. Around 20 % is what autovacuum leaves. " +
+			description: "Dead rows as a part of all, by table; 0 of tables with fewer than 100,000. Around 20 % is what autovacuum leaves. " +
 				"Above half for long: run VACUUM on that table once nothing holds it back.",
 			view: lines, unit: ratio, width: 12, height: 8, most: 1,
 			queries: []query{{"{{table}}", dead}}, steps: []step{{0.5, yellow}, {0.8, red}},

@@ -148,7 +148,7 @@ func queueList() panel {
 	return panel{
 		title: "Queues",
 		description: "Each queue as it is now: what waits and how late it is (100 % of target is late), what came and ended a minute in the last five, the part of its worker slots that is busy, " +
-			"discarded jobs that are still kept, and whether it is paused. Read a line from the left: late and slots full means more workers, late and slots free means a pause or no worker for it. Click on a queue for its own dashboard.",
+			"discarded jobs that are still kept, and whether it is paused. Jobs that workers start by themselves end without arriving. Read a line from the left: late and slots full means more workers, late and slots free means a pause or no worker for it. Click on a queue for its own dashboard.",
 		view: list, unit: count, width: 24, height: listHeight(len(jobs.Queues())), by: "queue", leads: []link{{to: queueUID, variable: "queue"}},
 		columns: []column{
 			{title: "Waiting", expr: latest("queue", `millrace_queue_jobs{state="available"}`), unit: count, steps: []step{{1000, yellow}, {10_000, red}}},

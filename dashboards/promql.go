@@ -121,7 +121,8 @@ func onTime(by, matcher, over string) string {
 // burn is how many times faster the budget of late jobs is used up than it may:
 // at 1 it lasts exactly. It is 0 when no job ended.
 func burn(by, matcher, over string) string {
-	return "(1 - " + onTime(by, matcher, over) + ") / " + budget +
+	// Two sums of the same rates may differ in their last digit, and nothing burns below 0.
+	return "clamp_min(1 - " + onTime(by, matcher, over) + ", 0) / " + budget +
 		" or 0 * " + rate(by, selecting("millrace_jobs_finished_total", matcher), over)
 }
 
