@@ -34,7 +34,7 @@ func queueTiles() []panel {
 		},
 		{
 			title: "Waiting",
-			description: "Jobs that could run now and wait for a free slot, counted up to 10,000. " +
+			description: "Jobs that could run now and wait for a free slot, counted up to 10,000; beyond 1,000 the number may be half a minute old. " +
 				"If it grows while slots are full, start more workers; if slots are free, the queue is paused or its workers are dead.",
 			view: number, unit: count, width: 4, height: 4, none: "nobody reports",
 			queries: []query{{"waiting", latest("", selecting("millrace_queue_jobs", ofQueue, `state="available"`))}},
