@@ -1,7 +1,7 @@
 package main
 
-// database is what Millrace sees of Postgres.
-func database() board {
+// databaseBoard is what Millrace sees of Postgres.
+func databaseBoard() board {
 	return board{
 		uid:   databaseUID,
 		title: "Millrace: database",

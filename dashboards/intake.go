@@ -3,8 +3,8 @@ package main
 // asked leaves out the requests that only ask whether intake lives.
 const asked = `route!~"/healthz|/readyz"`
 
-// intake is the HTTP side: what clients see.
-func intake() board {
+// intakeBoard is the HTTP side: what clients see.
+func intakeBoard() board {
 	return board{
 		uid:   intakeUID,
 		title: "Millrace: intake",

@@ -9,8 +9,8 @@ import (
 // ofKind matches the kind that is chosen.
 const ofKind = `kind="$kind"`
 
-// kind is one kind of job against its target.
-func kind() board {
+// kindBoard is one kind of job against its target.
+func kindBoard() board {
 	return board{
 		uid:   kindUID,
 		title: "Millrace: kind",
@@ -52,7 +52,7 @@ func kindObjective() []panel {
 		},
 		{
 			title: "Budget left, " + budgetDays,
-			description: fmt.Sprintf("What is left of the jobs that may be late over %s (%s of all); below 0 the objective is missed, and 100 %% when none ended. ", budgetDays, "1 %") +
+			description: fmt.Sprintf("What is left of the jobs that may be late over %s (%g %% of all); below 0 the objective is missed, and 100 %% when none ended. ", budgetDays, 100*lateAllowed) +
 				"With little left, let risky changes wait. Prometheus has to keep that many days, or it is the budget of what it has.",
 			view: number, unit: ratio, width: 4, height: 4, signed: true,
 			queries: []query{{"left", "1 - (" + burn("", ofKind, budgetDays) + ")"}}, below: red, steps: []step{{0, yellow}, {0.25, green}},

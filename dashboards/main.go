@@ -58,7 +58,9 @@ func run(context.Context) error {
 
 // boards are the dashboards, in the order in which one reads them.
 func boards() []board {
-	return []board{overview(), queue(), kind(), intake(), workers(), paymentsAndMails(), database(), platform()}
+	return []board{
+		overviewBoard(), queueBoard(), kindBoard(), intakeBoard(), workersBoard(), paymentsBoard(), databaseBoard(), platformBoard(),
+	}
 }
 
 // grafana returns the dashboards' files.

@@ -14,8 +14,8 @@ const (
 	platformUID = "millrace-platform"
 )
 
-// overview says whether work flows: where one starts at three in the morning.
-func overview() board {
+// overviewBoard says whether work flows: where one starts at three in the morning.
+func overviewBoard() board {
 	return board{
 		uid:   overviewUID,
 		title: "Millrace: overview",

@@ -1,7 +1,7 @@
 package main
 
-// paymentsAndMails is what Millrace does with other companies: money and mail.
-func paymentsAndMails() board {
+// paymentsBoard is what Millrace does with other companies: money and mail.
+func paymentsBoard() board {
 	return board{
 		uid:   paymentsUID,
 		title: "Millrace: payments and mails",

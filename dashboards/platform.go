@@ -1,7 +1,7 @@
 package main
 
-// platform is what the other work of Millrace makes: scores, rollups and the audit log.
-func platform() board {
+// platformBoard is what the other work of Millrace makes: scores, rollups and the audit log.
+func platformBoard() board {
 	return board{
 		uid:   platformUID,
 		title: "Millrace: platform",

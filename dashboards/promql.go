@@ -40,25 +40,23 @@ const (
 // window is the shortest that a graph can take a rate over.
 const window = "$__rate_interval"
 
-// The objective of every kind: of its jobs, the part that is done within its
-// target. A target is meant at the 99th percentile (jobs.Policy).
+// objective is the part of a kind's jobs that must be done within its target,
+// which the catalogue gives for the 99th percentile.
+const objective = 0.99
+
 const (
-	objective = 0.99
-	// budget is what may be late: 1 - objective, which a float does not hold exactly.
-	budget = "0.01"
-	// budgetDays is how long a budget has to last.
+	// lateAllowed is the budget: the part of a kind's jobs that may be late.
+	lateAllowed = 1 - objective
+	// budgetDays is how long it has to last.
 	budgetDays = "28d"
+	// Rates at which it burns, in budgets for the days that one has to last. The Site
+	// Reliability Workbook (chapter 5, table 5-8) calls somebody at once at 14.4, as
+	// that burns 2 % of a 30-day budget in an hour, and by the day's end at 6.
+	fastBurn = 14.4
+	slowBurn = 6
 )
 
-// Rates at which the budget burns, in budgets a budget's days. The Site
-// Reliability Workbook (chapter 5, table 5-8) calls somebody at once at 14.4, as
-// that burns 2 % of a 30-day budget in an hour, and by the day's end at 6.
-const (
-	burnsFast = 14.4
-	burnsSlow = 6
-)
-
-func burnSteps() []step { return []step{{1, yellow}, {burnsSlow, orange}, {burnsFast, red}} }
+func burnSteps() []step { return []step{{1, yellow}, {slowBurn, orange}, {fastBurn, red}} }
 
 // rate is the sum of counters' rates a second, by labels ("" for none).
 func rate(by, selector, over string) string {
@@ -122,7 +120,7 @@ func onTime(by, matcher, over string) string {
 // at 1 it lasts exactly. It is 0 when no job ended.
 func burn(by, matcher, over string) string {
 	// Two sums of the same rates may differ in their last digit, and nothing burns below 0.
-	return "clamp_min(1 - " + onTime(by, matcher, over) + ", 0) / " + budget +
+	return "clamp_min(1 - " + onTime(by, matcher, over) + ", 0) / " + strconv.FormatFloat(lateAllowed, 'g', -1, 64) +
 		" or 0 * " + rate(by, selecting("millrace_jobs_finished_total", matcher), over)
 }
 

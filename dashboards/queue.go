@@ -5,8 +5,8 @@ import "millrace/jobs"
 // ofQueue matches the queue that is chosen.
 const ofQueue = `queue="$queue"`
 
-// queue is one queue in depth.
-func queue() board {
+// queueBoard is one queue in depth.
+func queueBoard() board {
 	return board{
 		uid:   queueUID,
 		title: "Millrace: queue",

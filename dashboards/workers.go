@@ -1,7 +1,7 @@
 package main
 
-// workers is the processes that run jobs, and how many there should be.
-func workers() board {
+// workersBoard is the processes that run jobs, and how many there should be.
+func workersBoard() board {
 	return board{
 		uid:   workersUID,
 		title: "Millrace: workers and scaling",
