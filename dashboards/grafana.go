@@ -4,30 +4,40 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
 const (
-	// schemaVersion is that of Grafana 11.6 and 12.0; later ones migrate it.
+	// schemaVersion is that of Grafana 11.6 and 12.0. The SDK's is one more, which
+	// those do not know and whose one novelty is not used here; later ones migrate it.
 	schemaVersion = 41
 	pluginVersion = "11.6.0"
 
 	// gridWidth is how many columns Grafana's grid has.
 	gridWidth = 24
-
-	sharedTooltip = 2 // graphTooltip: hovering one graph shows all of them at that time
 )
 
-// object is a JSON object. Its names are written in alphabetical order, as
-// Grafana's own export writes them, so that the two can be compared.
-type object = map[string]any
-
-// dashboard is a file for Grafana's import.
-type dashboard struct {
-	file        string
+// board is a dashboard: a file for Grafana's import.
+type board struct {
+	// uid is how links name it, and its file.
 	uid         string
 	title       string
 	description string
-	rows        []row
+	// variables are chosen at the top, after the data source.
+	variables []variable
+	rows      []row
+}
+
+// variable is a label's value that a person chooses.
+type variable struct {
+	label string
+	// title is what stands before the choice.
+	title string
+	// first is chosen at the start.
+	first string
 }
 
 // row is a titled group of panels, laid out from left to right.
@@ -36,108 +46,82 @@ type row struct {
 	panels []panel
 }
 
-// view is the way a panel draws.
-type view string
+func (b board) file() string { return b.uid + ".json" }
 
-const (
-	// lines are values over time.
-	lines view = "timeseries"
-	// bars are amounts over time, one on top of the other.
-	bars view = "bars"
-	// areas are the parts of a whole over time, one on top of the other.
-	areas view = "areas"
-	// number is one value as it is now: nothing rather than an old one.
-	number view = "stat"
-	// states is a lane for each series that shows when it was what.
-	states view = "state-timeline"
-)
-
-type panel struct {
-	title string
-	// description says what is seen, and what to do about it.
-	description string
-	view        view
-	// unit is Grafana's name of the unit.
-	unit          string
-	width, height int
-	// most is the end of the axis; zero lets the data decide.
-	most    float64
-	queries []query
-	// steps colour what is at or above their value; below the first is green.
-	steps []step
-	// words stand for the values 0, 1, and so on.
-	words []word
-	looks []look
-}
-
-// query is PromQL, and what its series are called.
-type query struct{ legend, expr string }
-
-type step struct {
-	from  float64
-	color string
-}
-
-type word struct{ text, color string }
-
-// look changes how the series whose name matches the expression are drawn.
-type look struct {
-	series string
-	color  string
-	dashed bool
-}
-
-// render returns the dashboard as JSON.
-func (d dashboard) render() ([]byte, error) {
-	model := object{
-		"annotations": object{"list": []object{{
-			"builtIn": 1, "datasource": object{"type": "grafana", "uid": "-- Grafana --"}, "enable": true, "hide": true,
-			"iconColor": "rgba(0, 211, 255, 1)", "name": "Annotations & Alerts", "type": "dashboard",
-		}}},
-		"description":   d.description,
-		"editable":      true,
-		"graphTooltip":  sharedTooltip,
-		"id":            nil,
-		"links":         []object{},
-		"panels":        layOut(d.rows),
-		"refresh":       "10s",
-		"schemaVersion": schemaVersion,
-		"tags":          []string{"millrace"},
-		"templating":    object{"list": []object{datasourceVariable(), queueVariable()}},
-		"time":          object{"from": "now-1h", "to": "now"},
-		"timepicker":    object{},
-		"timezone":      "browser",
-		"title":         d.title,
-		"uid":           d.uid,
-		"version":       1,
+// render returns the dashboard as JSON. Names are in alphabetical order, as
+// Grafana's own export writes them, so that the two can be compared.
+func (b board) render() ([]byte, error) {
+	model := dashboard.Dashboard{
+		Annotations:   dashboard.AnnotationContainer{List: []dashboard.AnnotationQuery{builtIn(), deploys()}},
+		Description:   new(b.description),
+		Editable:      new(true),
+		GraphTooltip:  new(dashboard.DashboardCursorSyncTooltip),
+		Links:         []dashboard.DashboardLink{toOthers()},
+		Panels:        layOut(b.rows),
+		Refresh:       new("10s"),
+		SchemaVersion: schemaVersion,
+		Tags:          []string{tag},
+		Templating:    dashboard.DashboardDashboardTemplating{List: []dashboard.VariableModel{datasourceVariable()}},
+		Time:          &dashboard.DashboardDashboardTime{From: "now-1h", To: "now"},
+		Timezone:      new("browser"),
+		Title:         new(b.title),
+		Uid:           new(b.uid),
+		Version:       new(uint32(1)),
 	}
+	for _, v := range b.variables {
+		model.Templating.List = append(model.Templating.List, v.render())
+	}
+	if err := model.Validate(); err != nil {
+		return nil, fmt.Errorf("the dashboard is not valid: %w", err)
+	}
+	tree, err := treeOf(model)
+	if err != nil {
+		return nil, err
+	}
+	nameDeploys(tree)
+
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(model); err != nil {
+	if err := encoder.Encode(tree); err != nil {
 		return nil, fmt.Errorf("encode the dashboard: %w", err)
 	}
 	return text.Bytes(), nil
 }
 
+// treeOf is the model as plain JSON values.
+func treeOf(model dashboard.Dashboard) (map[string]any, error) {
+	text, err := json.Marshal(model)
+	if err != nil {
+		return nil, fmt.Errorf("encode the dashboard: %w", err)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(text, &tree); err != nil {
+		return nil, fmt.Errorf("read the dashboard back: %w", err)
+	}
+	return tree, nil
+}
+
 // layOut gives panels their ids and places.
-func layOut(rows []row) []object {
-	var panels []object
-	y := 0
+func layOut(rows []row) []dashboard.PanelOrRowPanel {
+	var panels []dashboard.PanelOrRowPanel
+	id, y := uint32(0), uint32(0)
 	for _, r := range rows {
-		panels = append(panels, object{
-			"collapsed": false, "gridPos": place(0, y, gridWidth, 1), "id": len(panels) + 1, "panels": []object{}, "title": r.title, "type": "row",
-		})
+		id++
+		panels = append(panels, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
+			Type: "row", Id: id, Title: new(r.title), GridPos: &dashboard.GridPos{Y: y, W: gridWidth, H: 1}, Panels: []dashboard.Panel{},
+		}})
 		y++
-		x, height := 0, 0
+		x, height := uint32(0), uint32(0)
 		for _, p := range r.panels {
 			if x+p.width > gridWidth {
 				x, y, height = 0, y+height, 0
 			}
+			id++
 			rendered := p.render()
-			rendered["id"], rendered["gridPos"] = len(panels)+1, place(x, y, p.width, p.height)
-			panels = append(panels, rendered)
+			rendered.Id, rendered.GridPos = new(id), &dashboard.GridPos{X: x, Y: y, W: p.width, H: p.height}
+			panels = append(panels, dashboard.PanelOrRowPanel{Panel: &rendered})
 			x, height = x+p.width, max(height, p.height)
 		}
 		y += height
@@ -145,137 +129,106 @@ func layOut(rows []row) []object {
 	return panels
 }
 
-func place(x, y, width, height int) object { return object{"x": x, "y": y, "w": width, "h": height} }
+// source is the data source that is chosen at the top: its uid differs in every Grafana.
+func source() *common.DataSourceRef {
+	return &common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
+}
 
-func datasource() object { return object{"type": "prometheus", "uid": "${datasource}"} }
-
-func datasourceVariable() object {
-	return object{
-		"current": object{"text": "", "value": ""}, "hide": 0, "includeAll": false, "label": "Data source", "multi": false, "name": "datasource",
-		"options": []object{}, "query": "prometheus", "refresh": 1, "regex": "", "type": "datasource",
+func datasourceVariable() dashboard.VariableModel {
+	return dashboard.VariableModel{
+		Type: dashboard.VariableTypeDatasource, Name: "datasource", Label: new("Data source"),
+		Query: &dashboard.StringOrMap{String: new("prometheus")}, Refresh: new(dashboard.VariableRefreshOnDashboardLoad),
+		Hide: new(dashboard.VariableHideDontHide), IncludeAll: new(false), Multi: new(false), Regex: new(""),
 	}
 }
 
-func queueVariable() object {
-	const values = "label_values(millrace_queue_jobs, queue)"
-	return object{
-		// Not Grafana's list of the values: that is empty while no process leads.
-		"allValue":   ".+",
-		"current":    object{"text": []string{"All"}, "value": []string{"$__all"}},
-		"datasource": datasource(), "definition": values, "hide": 0, "includeAll": true, "label": "Queue", "multi": true,
-		"name": "queue", "options": []object{},
-		"query":   object{"qryType": 1, "query": values, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
-		"refresh": 2, "regex": "", "sort": 1, "type": "query",
+func (v variable) render() dashboard.VariableModel {
+	// Intake counts arrivals and workers say targets: the choice is there as long as
+	// one of them has lived in the time shown.
+	values := `label_values({__name__=~"millrace_jobs_enqueued_total|millrace_job_target_seconds"}, ` + v.label + `)`
+	chosen := dashboard.StringOrArrayOfString{String: new(v.first)}
+	return dashboard.VariableModel{
+		Type: dashboard.VariableTypeQuery, Name: v.label, Label: new(v.title), Datasource: source(), Definition: new(values),
+		// 1 is the plugin's number for queries of label values.
+		Query:      &dashboard.StringOrMap{Map: map[string]any{"qryType": 1, "query": values, "refId": "PrometheusVariableQueryEditor-VariableQuery"}},
+		Current:    &dashboard.VariableOption{Selected: new(true), Text: chosen, Value: chosen},
+		Refresh:    new(dashboard.VariableRefreshOnTimeRangeChanged),
+		Sort:       new(dashboard.VariableSortAlphabeticalAsc),
+		Hide:       new(dashboard.VariableHideDontHide),
+		IncludeAll: new(false), Multi: new(false), Regex: new(""),
 	}
 }
 
-func (p panel) render() object {
-	kind := p.view
-	if kind == bars || kind == areas {
-		kind = lines
-	}
-	return object{
-		"datasource": datasource(), "description": p.description, "fieldConfig": p.fieldConfig(), "options": p.options(),
-		"pluginVersion": pluginVersion, "targets": p.targets(), "title": p.title, "type": string(kind),
+// builtIn is the annotation that every dashboard of Grafana has.
+func builtIn() dashboard.AnnotationQuery {
+	return dashboard.AnnotationQuery{
+		BuiltIn: new(1.0), Datasource: &common.DataSourceRef{Type: new("grafana"), Uid: new("-- Grafana --")},
+		Enable: true, Hide: new(true), IconColor: "rgba(0, 211, 255, 1)", Name: "Annotations & Alerts", Type: new("dashboard"),
 	}
 }
 
-func (p panel) targets() []object {
-	targets := make([]object, len(p.queries))
-	for i, q := range p.queries {
-		// What is shown as one number is asked for as of now: the last value of a
-		// range may be that of a process which is gone.
-		now := p.view == number
-		targets[i] = object{
-			"datasource": datasource(), "editorMode": "code", "expr": q.expr, "instant": now, "legendFormat": q.legend, "range": !now,
-			"refId": string(rune('A' + i)),
+// deployed has a value at the first point of a graph after a version began to run
+// that ran nowhere in the five minutes before: once a deploy, and once a roll-back.
+// The five minutes are so that a restart is no deploy; what comes and goes between
+// two points is seen all the same.
+const deployed = `count by (version) (last_over_time(millrace_build_info[$__interval]))` +
+	` unless count by (version) (last_over_time(millrace_build_info[5m] offset $__interval))`
+
+// deploysName is what the annotation of deploys is called.
+const deploysName = "Deploys"
+
+func deploys() dashboard.AnnotationQuery {
+	return dashboard.AnnotationQuery{
+		Datasource: source(), Enable: true, Hide: new(false), IconColor: blue, Name: deploysName,
+		// Grafana 11 reads expr, later ones the target.
+		Expr: new(deployed),
+		Target: prometheus.Dataquery{
+			Datasource: source(), EditorMode: new(prometheus.QueryEditorModeCode), Expr: deployed, Instant: new(false), Range: new(true),
+			RefId: new("Anno"),
+		},
+	}
+}
+
+// nameDeploys says at the mark which version it is. These are names of the
+// Prometheus plugin's own, which the SDK's type does not have.
+func nameDeploys(tree map[string]any) {
+	annotations, _ := tree["annotations"].(map[string]any)
+	list, _ := annotations["list"].([]any)
+	for _, item := range list {
+		if annotation, ok := item.(map[string]any); ok && annotation["name"] == deploysName {
+			annotation["titleFormat"], annotation["textFormat"] = "Deploy", "Version {{version}} begins to run"
 		}
 	}
-	return targets
 }
 
-func (p panel) options() object {
-	legend := object{"calcs": []string{"lastNotNull", "max"}, "displayMode": "table", "placement": "bottom", "showLegend": true}
-	switch p.view {
-	case number:
-		return object{
-			"colorMode": "value", "graphMode": "none", "justifyMode": "auto", "orientation": "auto",
-			"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-			"textMode":      "value", "wideLayout": true,
+// tag is what finds our dashboards among others.
+const tag = "millrace"
+
+// toOthers is the menu of all our dashboards. It keeps the time and what is chosen.
+func toOthers() dashboard.DashboardLink {
+	return dashboard.DashboardLink{
+		Title: "Millrace", Type: dashboard.DashboardLinkTypeDashboards, Icon: "external link", Tags: []string{tag}, AsDropdown: true, IncludeVars: true, KeepTime: true,
+	}
+}
+
+// link leads from a panel to a dashboard. It keeps the time and the data source.
+type link struct {
+	to string // uid
+	// variable is what it chooses there, from the value of the series' label of that
+	// name; empty for nothing.
+	variable string
+}
+
+func (l link) render(inTable bool) dashboard.DashboardLink {
+	url := "/d/" + l.to + "?${__url_time_range}&${datasource:queryparam}"
+	title := "Open this"
+	if l.variable != "" {
+		value := "${__field.labels." + l.variable + "}"
+		if inTable {
+			value = "${__data.fields." + l.variable + "}"
 		}
-	case states:
-		return object{
-			"alignValue": "left", "legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true},
-			"mergeValues": true, "rowHeight": 0.8, "showValue": "auto", "tooltip": object{"mode": "single", "sort": "none"},
-		}
-	case lines, bars, areas:
+		url += "&var-" + l.variable + "=" + value
+		title = "Open " + value
 	}
-	return object{"legend": legend, "tooltip": object{"mode": "multi", "sort": "desc"}}
-}
-
-func (p panel) fieldConfig() object {
-	steps := []object{{"color": "green", "value": nil}}
-	for _, s := range p.steps {
-		steps = append(steps, object{"color": s.color, "value": s.from})
-	}
-	defaults := object{
-		"color": object{"mode": p.colorMode()}, "custom": p.custom(), "mappings": p.mappings(), "min": 0,
-		"thresholds": object{"mode": "absolute", "steps": steps}, "unit": p.unit,
-	}
-	if p.most > 0 {
-		defaults["max"] = p.most
-	}
-	overrides := []object{}
-	for _, l := range p.looks {
-		var properties []object
-		if l.color != "" {
-			properties = append(properties, object{"id": "color", "value": object{"fixedColor": l.color, "mode": "fixed"}})
-		}
-		if l.dashed {
-			properties = append(properties,
-				object{"id": "custom.lineStyle", "value": object{"dash": []int{8, 8}, "fill": "dash"}},
-				object{"id": "custom.fillOpacity", "value": 0})
-		}
-		overrides = append(overrides, object{"matcher": object{"id": "byRegexp", "options": l.series}, "properties": properties})
-	}
-	return object{"defaults": defaults, "overrides": overrides}
-}
-
-func (p panel) colorMode() string {
-	if p.view == number || p.view == states {
-		return "thresholds"
-	}
-	return "palette-classic"
-}
-
-func (p panel) custom() object {
-	custom := object{}
-	switch p.view {
-	case number:
-		return custom
-	case states:
-		return object{"fillOpacity": 70, "lineWidth": 0}
-	case lines:
-		custom = object{"drawStyle": "line", "fillOpacity": 10, "stacking": object{"group": "A", "mode": "none"}}
-	case bars:
-		custom = object{"drawStyle": "bars", "fillOpacity": 80, "stacking": object{"group": "A", "mode": "normal"}}
-	case areas:
-		custom = object{"drawStyle": "line", "fillOpacity": 30, "stacking": object{"group": "A", "mode": "normal"}}
-	}
-	custom["lineWidth"], custom["showPoints"], custom["spanNulls"] = 1, "never", false
-	if len(p.steps) > 0 {
-		custom["thresholdsStyle"] = object{"mode": "dashed"}
-	}
-	return custom
-}
-
-func (p panel) mappings() []object {
-	if len(p.words) == 0 {
-		return []object{}
-	}
-	options := object{}
-	for i, w := range p.words {
-		options[fmt.Sprint(i)] = object{"color": w.color, "index": i, "text": w.text}
-	}
-	return []object{{"options": options, "type": "value"}}
+	return dashboard.DashboardLink{Title: title, Type: dashboard.DashboardLinkTypeLink, Url: new(url), Tags: []string{}}
 }

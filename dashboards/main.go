@@ -1,5 +1,6 @@
 // Command dashboards writes what monitoring tools read: Grafana's dashboards.
-// What is on them is in queues.go, how Grafana wants it written is in grafana.go.
+// Each has a file of what is on it, such as overview.go; promql.go has what their
+// queries share, and grafana.go and panel.go how Grafana wants it written.
 package main
 
 import (
@@ -44,22 +45,33 @@ func run(context.Context) error {
 		return err
 	}
 	for _, f := range all {
-		if err := os.WriteFile(filepath.Join(os.Args[1], f.path), f.text, 0o644); err != nil { //nolint:gosec // other programs' accounts read it
+		path := filepath.Join(os.Args[1], f.path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // other programs' accounts read it
+			return fmt.Errorf("write %s: %w", f.path, err)
+		}
+		if err := os.WriteFile(path, f.text, 0o644); err != nil { //nolint:gosec // as above
 			return fmt.Errorf("write %s: %w", f.path, err)
 		}
 	}
 	return nil
 }
 
-// grafana returns the dashboards.
+// boards are the dashboards, in the order in which one reads them.
+func boards() []board {
+	return []board{
+		overviewBoard(), queueBoard(), kindBoard(), intakeBoard(), workersBoard(), paymentsBoard(), databaseBoard(), platformBoard(),
+	}
+}
+
+// grafana returns the dashboards' files.
 func grafana() ([]file, error) {
 	var all []file
-	for _, d := range []dashboard{queues()} {
-		text, err := d.render()
+	for _, b := range boards() {
+		text, err := b.render()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", d.file, err)
+			return nil, fmt.Errorf("%s: %w", b.file(), err)
 		}
-		all = append(all, file{filepath.Join("grafana", d.file), text})
+		all = append(all, file{filepath.Join("grafana", b.file()), text})
 	}
 	return all, nil
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +34,7 @@ import (
 	"millrace/internal/apikey"
 	"millrace/internal/config"
 	"millrace/internal/dbtest"
+	"millrace/internal/mailbox"
 	"millrace/internal/postgres"
 	"millrace/internal/program"
 	"millrace/internal/program/intakeserver"
@@ -56,21 +59,35 @@ func must(title string) (label string, values []string) {
 	switch title {
 	case "Jobs by state":
 		return "state", []string{"available", "running", "retryable", "scheduled"}
-	case "Failures by kind and outcome":
+	case "Failures by kind and outcome", "Failures by outcome":
 		return "outcome", []string{"cancelled", "discarded", "retried"}
 	case "Put off":
 		return "outcome", []string{"snoozed"}
 	case "Requests by status":
 		return "status", []string{"202", "401"}
+	case "Errors by code":
+		return "code", []string{"AUTH_REQUIRED", "UNAVAILABLE"}
 	case "Provider calls":
 		return "outcome", []string{"ok", "refused", "down"}
 	case "Provider events":
-		return "outcome", []string{"taken", "refused"}
+		return "provider", []string{"stripe", "resend"}
+	case "What became of them":
+		return "event", []string{"delivered", "bounced", "complained"}
 	case "Connections in use", "Waits for a connection":
 		return "pool", []string{"intake", "worker"}
+	case "Queues":
+		var queues []string
+		for _, queue := range jobs.Queues() {
+			queues = append(queues, queue.Name)
+		}
+		return "queue", queues
 	}
 	return "", nil
 }
+
+// mayLack says that a column of a list has no value for some of its lines, as
+// long as none of their jobs has ended.
+func mayLack(column string) bool { return column == "Failed" }
 
 // Every query of every dashboard, as Grafana would send it, is answered with
 // data by a real Prometheus that scrapes the real programs at work.
@@ -87,28 +104,54 @@ func TestEveryQueryIsAnswered(t *testing.T) {
 	}, patience, often)
 	p.work()
 
+	fill := strings.NewReplacer("$queue", "payments", "$kind", "payment_capture", "$__rate_interval", "15s", "$__range", "1m", "$__interval", "15s")
 	for file, m := range load(t) {
 		for _, panel := range m.graphs() {
 			for _, q := range panel.Targets {
-				for _, queue := range []string{"payments", ".+"} {
-					t.Run(fmt.Sprintf("%s %s %s queue=%s", filepath.Base(file), panel.name(), q.RefID, queue), func(t *testing.T) {
-						t.Parallel()
-						expr := strings.NewReplacer("$queue", queue, "$__rate_interval", "15s", "$__range", "1m").Replace(q.Expr)
-						require.NotContains(t, expr, "$")
-						label, values := must(panel.Title)
-						require.EventuallyWithT(t, func(c *assert.CollectT) {
-							answer, err := server.query(t.Context(), expr)
-							require.NoError(c, err)
-							require.NotEmpty(c, answer, "no data for %s", expr)
-							shown := map[string]bool{}
-							for _, s := range answer {
-								shown[s.labels[label]] = true
+				t.Run(fmt.Sprintf("%s %s %s", filepath.Base(file), panel.name(), q.RefID), func(t *testing.T) {
+					t.Parallel()
+					expr := fill.Replace(q.Expr)
+					require.NotContains(t, expr, "$")
+					label, values := must(panel.Title)
+					require.EventuallyWithT(t, func(c *assert.CollectT) {
+						answer, err := server.query(t.Context(), expr)
+						require.NoError(c, err)
+						require.NotEmpty(c, answer, "no data for %s", expr)
+						shown := map[string]bool{}
+						for _, s := range answer {
+							shown[s.labels[label]] = true
+							if panel.Type == "table" {
+								require.Len(c, s.labels, 1, "a line for each value of one label: %s", expr)
 							}
+							for _, name := range regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(q.LegendFormat, -1) {
+								require.NotEmpty(c, s.labels[name[1]], "the legend names a label that the series lacks: %s", expr)
+							}
+						}
+						if !mayLack(q.LegendFormat) {
 							require.Subset(c, slices.Collect(maps.Keys(shown)), values, expr)
-						}, patience, often)
-					})
-				}
+						}
+					}, patience, often)
+				})
 			}
+		}
+		for _, v := range m.Templating.List {
+			if v.Definition == "" {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s lists every %s", filepath.Base(file), v.Name), func(t *testing.T) {
+				t.Parallel()
+				var all []string
+				for _, kind := range jobs.Catalog() {
+					all = append(all, map[string]string{"kind": kind.Name, "queue": kind.Queue}[v.Name])
+				}
+				slices.Sort(all)
+				require.EventuallyWithT(t, func(c *assert.CollectT) {
+					parts := labelValues.FindStringSubmatch(v.Definition)
+					var values []string
+					require.NoError(c, server.get(t.Context(), "label/"+parts[2]+"/values", url.Values{"match[]": {parts[1]}}, &values))
+					require.ElementsMatch(c, slices.Compact(all), values)
+				}, patience, often)
+			})
 		}
 	}
 
@@ -128,18 +171,6 @@ func TestEveryQueryIsAnswered(t *testing.T) {
 			require.NoError(c, err)
 			require.NotEmpty(c, answer)
 			require.GreaterOrEqual(c, answer[0].value, 1.0)
-		}, patience, often)
-	})
-	t.Run("the variable lists the queues", func(t *testing.T) {
-		t.Parallel()
-		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			var values []string
-			require.NoError(c, server.get(t.Context(), "label/queue/values", url.Values{"match[]": {"millrace_queue_jobs"}}, &values))
-			var queues []string
-			for _, queue := range jobs.Queues() {
-				queues = append(queues, queue.Name)
-			}
-			require.ElementsMatch(c, queues, values)
 		}, patience, often)
 	})
 	t.Run("the README has the types right", func(t *testing.T) {
@@ -175,7 +206,7 @@ func newPlant(t *testing.T) *plant {
 	t.Helper()
 	p := &plant{t: t, db: dbtest.New(t), metrics: map[string][]string{}}
 	_, key, err := apikey.Create(t.Context(), p.db.Tenancy(t, postgres.Owner),
-		apikey.Request{Tenant: "alice", Scopes: []apikey.Scope{apikey.JobsRead, apikey.JobsWrite}}, time.Now())
+		apikey.Request{Tenant: "alice", Scopes: []apikey.Scope{apikey.JobsRead, apikey.JobsWrite, apikey.MetricsWrite}}, time.Now())
 	require.NoError(t, err)
 	p.key = key.Reveal()
 
@@ -187,21 +218,34 @@ func newPlant(t *testing.T) *plant {
 		sandbox.Fault{Kind: sandbox.FaultHTTP500, Path: "/confirm", PaymentMethod: "pm_card_jcb"},
 	))
 	gateway := httptest.NewServer(stripe)
-	t.Cleanup(gateway.Close)
+	mails := mailbox.New(mailbox.Options{})
+	post := httptest.NewServer(mails)
+	t.Cleanup(func() {
+		assert.NoError(t, errors.Join(stripe.Close(), mails.Close()))
+		gateway.Close()
+		post.Close()
+	})
 
 	listener := listen(t)
 	p.url = "http://" + listener.Addr().String()
+	stripeSecret, err := stripe.SetWebhook(p.url+"/webhooks/stripe", "")
+	require.NoError(t, err)
+	resendSecret, err := mails.SetWebhook(p.url+"/webhooks/resend", "")
+	require.NoError(t, err)
 	database := telemetry.Secret(p.db.URL)
 	registry := p.measured("intake")
 	start(t, func(ctx context.Context) error {
-		return intakeserver.Run(ctx, intakeserver.Options{DatabaseURL: database, Listener: listener, Logger: dbtest.Logger(t), Registry: registry})
+		return intakeserver.Run(ctx, intakeserver.Options{
+			DatabaseURL: database, StripeWebhookSecret: telemetry.Secret(stripeSecret), ResendWebhookSecret: telemetry.Secret(resendSecret),
+			Listener: listener, Logger: dbtest.Logger(t), Registry: registry,
+		})
 	})
 	for range 2 {
 		registry := p.measured("worker")
 		start(t, func(ctx context.Context) error {
 			return workerpool.Run(ctx, workerpool.Options{
 				DatabaseURL: database, Stripe: config.Stripe{Key: "sk_test_x", APIBase: gateway.URL},
-				Resend: config.Resend{ResendKey: "re_x", ResendBase: gateway.URL, EmailFrom: "bookings@acme.example"}, Logger: dbtest.Logger(t), Registry: registry,
+				Resend: config.Resend{ResendKey: "re_x", ResendBase: post.URL, EmailFrom: "bookings@acme.example"}, Logger: dbtest.Logger(t), Registry: registry,
 			})
 		})
 	}
@@ -219,34 +263,103 @@ func (p *plant) measured(name string) *prometheus.Registry {
 	return registry
 }
 
-// work submits payments until the test ends: some succeed, some are declined,
-// some are tried again because the gateway fails or asks to wait.
+// work keeps the plant busy until the test ends: payments, of which some succeed,
+// some are declined, and some are tried again because the gateway fails or asks
+// to wait; bookings whose mails arrive, bounce or annoy; conversations; metric
+// points; and requests that are refused.
 func (p *plant) work() {
 	p.t.Helper()
 	ctx := p.t.Context()
-	status, _, err := p.send(ctx, http.MethodGet, "/v1/jobs", "no-key", nil)
-	require.NoError(p.t, err)
-	require.Equal(p.t, http.StatusUnauthorized, status)
 	later := time.Now().Add(time.Hour)
-	_, err = p.pay(ctx, "pm_card_visa", &later)
+	_, err := p.pay(ctx, "pm_card_visa", &later)
 	require.NoError(p.t, err)
 	p.discard()
+	p.calendar()
+	p.often(200*time.Millisecond, func(ctx context.Context, i int) error {
+		methods := []string{"pm_card_visa", "pm_card_visa_chargeDeclined", "pm_card_mastercard", "pm_card_amex"}
+		_, err := p.pay(ctx, methods[i%len(methods)], nil)
+		return err
+	})
+	p.often(time.Second, p.book)
+	p.often(time.Second, func(ctx context.Context, i int) error {
+		at := time.Now().UTC()
+		messages := []map[string]any{
+			{"role": "user", "content": fmt.Sprintf("My order is late, write to jo%d@example.com or call 212-555-0147.", i), "at": at.Add(-2 * time.Minute)},
+			{"role": "assistant", "content": "I am sorry. It is on its way and arrives tomorrow.", "at": at.Add(-time.Minute)},
+			{"role": "user", "content": "Thank you, that is great!", "at": at},
+		}
+		return p.accepted(ctx, "/v1/conversations", map[string]any{"session_id": fmt.Sprintf("s%d", i), "messages": messages})
+	})
+	p.often(time.Second, func(ctx context.Context, i int) error {
+		return p.accepted(ctx, "/v1/metrics", map[string]any{"points": []map[string]any{{"name": "load", "value": i}}})
+	})
+	p.often(time.Second, func(ctx context.Context, _ int) error {
+		for _, refused := range []struct {
+			key, path string
+			status    int
+		}{{"no-key", "/v1/jobs", http.StatusUnauthorized}, {p.key, "/v1/jobs/1", http.StatusNotFound}} {
+			status, body, err := p.send(ctx, http.MethodGet, refused.path, refused.key, nil)
+			if err == nil && status != refused.status {
+				err = fmt.Errorf("%s: %d: %s", refused.path, status, body)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// often does something again and again until the test ends.
+func (p *plant) often(pause time.Duration, act func(ctx context.Context, i int) error) {
+	p.t.Helper()
 	start(p.t, func(ctx context.Context) error {
-		ticker := time.NewTicker(200 * time.Millisecond)
+		ticker := time.NewTicker(pause)
 		defer ticker.Stop()
-		for {
-			for _, method := range []string{"pm_card_visa", "pm_card_visa_chargeDeclined", "pm_card_mastercard", "pm_card_amex"} {
-				if _, err := p.pay(ctx, method, nil); err != nil && ctx.Err() == nil {
-					return err
-				}
-				select {
-				case <-ctx.Done():
-					return nil
-				case <-ticker.C:
-				}
+		for i := 0; ; i++ {
+			if err := act(ctx, i); err != nil && ctx.Err() == nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
 			}
 		}
 	})
+}
+
+// calendar is open around the clock, for more bookings than a test makes.
+func (p *plant) calendar() {
+	p.t.Helper()
+	hours := map[string]any{}
+	for day := time.Sunday; day <= time.Saturday; day++ {
+		hours[strings.ToLower(day.String())] = []map[string]string{{"from": "00:00", "to": "24:00"}}
+	}
+	status, body, err := p.send(p.t.Context(), http.MethodPut, "/v1/calendar", p.key, map[string]any{
+		"resource": "default", "timezone": "UTC", "hours": hours, "slot_minutes": 15, "buffer_minutes": 0, "days_ahead": 30, "reminder_minutes": 60,
+		"business": map[string]string{"name": "Acme", "email": "desk@acme.example"},
+	})
+	require.NoError(p.t, err)
+	require.Equal(p.t, http.StatusOK, status, string(body))
+}
+
+// book takes the i-th slot from three days ahead on. Its mail ends as the address says.
+func (p *plant) book(ctx context.Context, i int) error {
+	ends := []string{"delivered", "bounced", "complained"}
+	at := time.Now().UTC().Truncate(24 * time.Hour).Add(72*time.Hour + time.Duration(i)*15*time.Minute)
+	return p.accepted(ctx, "/v1/bookings", map[string]any{
+		"slot_id": at.Format("default.20060102T150405Z"), "name": "Jo Doe", "email": fmt.Sprintf("%s+%d@resend.dev", ends[i%len(ends)], i), "timezone": "UTC",
+	})
+}
+
+// accepted submits something.
+func (p *plant) accepted(ctx context.Context, path string, body any) error {
+	status, answer, err := p.send(ctx, http.MethodPost, path, p.key, body)
+	if err == nil && status != http.StatusAccepted {
+		err = fmt.Errorf("%s: %d: %s", path, status, answer)
+	}
+	return err
 }
 
 // discard lets a job fail in its last attempt, which is its first.
