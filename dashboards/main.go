@@ -1,5 +1,7 @@
-// Command dashboards writes what monitoring tools read: Grafana's dashboards.
-// What is on them is in queues.go, how Grafana wants it written is in grafana.go.
+// Command dashboards writes what monitoring tools read: Grafana's dashboards, and
+// Prometheus's rules with their tests and the lists of their runbooks.
+// What is on the dashboards is in queues.go, how Grafana wants it written is in grafana.go;
+// the alerts are in alerts.go and its neighbours, what is recorded for them in rules.go.
 package main
 
 import (
@@ -24,7 +26,7 @@ type file struct {
 // files lists everything that is generated.
 func files() ([]file, error) {
 	var all []file
-	for _, generate := range []func() ([]file, error){grafana} {
+	for _, generate := range []func() ([]file, error){grafana, rules} {
 		some, err := generate()
 		if err != nil {
 			return nil, err
@@ -44,7 +46,11 @@ func run(context.Context) error {
 		return err
 	}
 	for _, f := range all {
-		if err := os.WriteFile(filepath.Join(os.Args[1], f.path), f.text, 0o644); err != nil { //nolint:gosec // other programs' accounts read it
+		path := filepath.Join(os.Args[1], f.path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // other programs' accounts read it
+			return fmt.Errorf("make the directory of %s: %w", f.path, err)
+		}
+		if err := os.WriteFile(path, f.text, 0o644); err != nil { //nolint:gosec // other programs' accounts read it
 			return fmt.Errorf("write %s: %w", f.path, err)
 		}
 	}
