@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/common/model"
+	prom "github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
 	"millrace/jobs"
@@ -50,12 +50,12 @@ func realTime() pace { return pace{faster: 1} }
 
 // window is a range of PromQL, such as 5m.
 func (p pace) window(d time.Duration) string {
-	return model.Duration(max(d/time.Duration(p.faster), p.shortest)).String()
+	return prom.Duration(max(d/time.Duration(p.faster), p.shortest)).String()
 }
 
 // hold is how long a condition must last.
 func (p pace) hold(d time.Duration) string {
-	return model.Duration((d / time.Duration(p.faster)).Truncate(time.Millisecond)).String()
+	return prom.Duration((d / time.Duration(p.faster)).Truncate(time.Millisecond)).String()
 }
 
 // limit is a threshold that is a time, in seconds.
@@ -163,13 +163,13 @@ func recordings(p pace) []recording {
 	}
 	for _, window := range burnWindows() {
 		list = append(list, recording{
-			"kind:millrace_jobs_late:ratio_rate" + model.Duration(window).String(),
+			"kind:millrace_jobs_late:ratio_rate" + prom.Duration(window).String(),
 			fmt.Sprintf(`1 - sum by (kind) (rate(millrace_jobs_on_time_total[%[1]s])) / (sum by (kind) (rate(millrace_jobs_finished_total[%[1]s])) > 0)`, p.window(window)),
 		})
 	}
 	for _, window := range lateWindows() {
 		list = append(list, recording{
-			"kind:millrace_jobs_late:increase" + model.Duration(window).String(),
+			"kind:millrace_jobs_late:increase" + prom.Duration(window).String(),
 			fmt.Sprintf(`sum by (kind) (increase(millrace_jobs_finished_total[%[1]s])) - sum by (kind) (increase(millrace_jobs_on_time_total[%[1]s]))`, p.window(window)),
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/model"
+	prom "github.com/prometheus/common/model"
 )
 
 // scrapeStep is how far samples and evaluations of unit tests are apart, as in the example
@@ -47,7 +47,7 @@ type (
 // scenarios from their moment on and not a step earlier, and that it rests in the others.
 func unitTests(of topic) ([]byte, error) {
 	tests := testFile{
-		RuleFiles: []string{"../recording.yaml", "../" + of.name + ".yaml"}, EvaluationInterval: model.Duration(scrapeStep).String(),
+		RuleFiles: []string{"../recording.yaml", "../" + of.name + ".yaml"}, EvaluationInterval: prom.Duration(scrapeStep).String(),
 		Order: []string{"millrace", "millrace_" + of.name}, // promtool's own is random
 	}
 	for _, rows := range byName(of.alerts) {
@@ -104,7 +104,7 @@ func byName(alerts []alert) [][]alert {
 }
 
 func newGroup(name string) *testGroup {
-	return &testGroup{Name: name, Interval: model.Duration(scrapeStep).String()}
+	return &testGroup{Name: name, Interval: prom.Duration(scrapeStep).String()}
 }
 
 func (g *testGroup) add(s scenario) {
@@ -117,7 +117,7 @@ func (g *testGroup) expect(name string, at time.Duration, fired []testFired) {
 	if fired == nil {
 		fired = []testFired{}
 	}
-	g.Alerts = append(g.Alerts, testAlert{At: model.Duration(at).String(), Name: name, Firing: fired})
+	g.Alerts = append(g.Alerts, testAlert{At: prom.Duration(at).String(), Name: name, Firing: fired})
 }
 
 // fired is the alert with its texts as people see them.
