@@ -196,8 +196,10 @@ func intakeAlerts(p pace) []alert {
 				p.window(10*time.Minute)),
 			fires: []scenario{{
 				says: "11 % of one class", at: 11*time.Minute + 30*time.Second, labels: map[string]string{"class": "payments"}, value: "11%", load: []course{
-					{`millrace_rate_limit_checks_total{class="payments"}`, "0+100x80"}, {`millrace_rate_limited_total{class="payments"}`, "0+11x80"},
-					{`millrace_rate_limit_checks_total{class="reads"}`, "0+1000x80"}, {`millrace_rate_limited_total{class="reads"}`, "0x80"},
+					{`millrace_rate_limit_checks_total{class="payments"}`, "0+100x80"},
+					{`millrace_rate_limited_total{class="payments"}`, "0+11x80"},
+					{`millrace_rate_limit_checks_total{class="reads"}`, "0+1000x80"},
+					{`millrace_rate_limited_total{class="reads"}`, "0x80"},
 				},
 			}},
 			rests: []scenario{

@@ -15,7 +15,8 @@ func providerAlerts(p pace) []alert {
 			expr:    `max by (provider) (millrace_provider_open) == 1`,
 			fires: []scenario{{
 				says: "one process of two", at: 5 * time.Minute, labels: map[string]string{"provider": "stripe"}, load: []course{
-					{`millrace_provider_open{instance="a", provider="stripe"}`, "1x80"}, {`millrace_provider_open{instance="b", provider="stripe"}`, "0x80"},
+					{`millrace_provider_open{instance="a", provider="stripe"}`, "1x80"},
+					{`millrace_provider_open{instance="b", provider="stripe"}`, "0x80"},
 					{`millrace_provider_open{instance="a", provider="resend"}`, "0x80"},
 				},
 			}},
@@ -58,8 +59,10 @@ func providerAlerts(p pace) []alert {
 				` > on (provider) sum by (provider) (increase(millrace_provider_events_total{outcome=~"taken|repeated|ignored"}[%[1]s]))`, p.window(15*time.Minute)),
 			fires: []scenario{{
 				says: "two of three", at: 6*time.Minute + 30*time.Second, labels: map[string]string{"provider": "stripe"}, load: []course{
-					{`millrace_provider_events_total{provider="stripe", outcome="refused"}`, "0+1x80"}, {`millrace_provider_events_total{provider="stripe", outcome="taken"}`, "0+0.5x80"},
-					{`millrace_provider_events_total{provider="resend", outcome="refused"}`, "0x80"}, {`millrace_provider_events_total{provider="resend", outcome="taken"}`, "0+1x80"},
+					{`millrace_provider_events_total{provider="stripe", outcome="refused"}`, "0+1x80"},
+					{`millrace_provider_events_total{provider="stripe", outcome="taken"}`, "0+0.5x80"},
+					{`millrace_provider_events_total{provider="resend", outcome="refused"}`, "0x80"},
+					{`millrace_provider_events_total{provider="resend", outcome="taken"}`, "0+1x80"},
 				},
 			}},
 			rests: []scenario{
@@ -80,13 +83,16 @@ func providerAlerts(p pace) []alert {
 				` / (sum by (route) (rate(millrace_http_requests_total{route=~"/webhooks/.+"}[%[1]s])) > 0) > 0.05`, p.window(15*time.Minute)),
 			fires: []scenario{{
 				says: "6 %", at: 10*time.Minute + 15*time.Second, labels: map[string]string{"route": "/webhooks/stripe"}, value: "6%", load: []course{
-					{`millrace_http_requests_total{route="/webhooks/stripe", status="200"}`, "0+94x80"}, {`millrace_http_requests_total{route="/webhooks/stripe", status="503"}`, "0+6x80"},
+					{`millrace_http_requests_total{route="/webhooks/stripe", status="200"}`, "0+94x80"},
+					{`millrace_http_requests_total{route="/webhooks/stripe", status="503"}`, "0+6x80"},
 					{`millrace_http_requests_total{route="/webhooks/resend", status="200"}`, "0+9x80"},
 				},
 			}},
 			rests: []scenario{{says: "5 %, and forged ones", at: 20 * time.Minute, load: []course{
-				{`millrace_http_requests_total{route="/webhooks/stripe", status="200"}`, "0+45x80"}, {`millrace_http_requests_total{route="/webhooks/stripe", status="401"}`, "0+50x80"},
-				{`millrace_http_requests_total{route="/webhooks/stripe", status="500"}`, "0+5x80"}, {`millrace_http_requests_total{route="/v1/jobs", status="500"}`, "0+5x80"},
+				{`millrace_http_requests_total{route="/webhooks/stripe", status="200"}`, "0+45x80"},
+				{`millrace_http_requests_total{route="/webhooks/stripe", status="401"}`, "0+50x80"},
+				{`millrace_http_requests_total{route="/webhooks/stripe", status="500"}`, "0+5x80"},
+				{`millrace_http_requests_total{route="/v1/jobs", status="500"}`, "0+5x80"},
 			}}},
 		},
 		{
@@ -99,7 +105,8 @@ func providerAlerts(p pace) []alert {
 			fires: []scenario{{
 				says: "94 %", at: 5*time.Minute + 15*time.Second, value: "94%", load: []course{
 					{`millrace_payments_captured_total{instance="a"}`, "0+94x80"},
-					{`millrace_payments_failed_total{instance="a", reason="DECLINED"}`, "0+4x80"}, {`millrace_payments_failed_total{instance="b", reason="GATEWAY_ERROR"}`, "0+2x80"},
+					{`millrace_payments_failed_total{instance="a", reason="DECLINED"}`, "0+4x80"},
+					{`millrace_payments_failed_total{instance="b", reason="GATEWAY_ERROR"}`, "0+2x80"},
 				},
 			}},
 			rests: []scenario{
@@ -143,8 +150,10 @@ func providerAlerts(p pace) []alert {
 				` and on (event) sum by (event) (increase(millrace_mail_events_total{event="complained"}[%[1]s])) > 2)`, p.window(24*time.Hour)),
 			fires: []scenario{
 				{says: "5 % bounce", at: 30 * time.Second, labels: map[string]string{"event": "bounced"}, value: "5%", load: []course{
-					{`millrace_mails_sent_total{kind="booking_confirmation_email"}`, "0+100x80"}, {`millrace_mail_events_total{event="bounced"}`, "0+5x80"},
-					{`millrace_mail_events_total{event="complained"}`, "0x80"}, {`millrace_mail_events_total{event="delivered"}`, "0+95x80"},
+					{`millrace_mails_sent_total{kind="booking_confirmation_email"}`, "0+100x80"},
+					{`millrace_mail_events_total{event="bounced"}`, "0+5x80"},
+					{`millrace_mail_events_total{event="complained"}`, "0x80"},
+					{`millrace_mail_events_total{event="delivered"}`, "0+95x80"},
 				}},
 				{says: "0.1 % complain", at: 45 * time.Second, labels: map[string]string{"event": "complained"}, value: "0.1%", load: []course{
 					{`millrace_mails_sent_total{kind="booking_confirmation_email"}`, "0+1000x80"}, {`millrace_mail_events_total{event="complained"}`, "0+1x80"},
@@ -153,11 +162,13 @@ func providerAlerts(p pace) []alert {
 			rests: []scenario{
 				{says: "4 % bounce, 0.08 % complain", at: 20 * time.Minute, load: []course{
 					{`millrace_mails_sent_total{kind="booking_confirmation_email"}`, "0+5000x80"},
-					{`millrace_mail_events_total{event="bounced"}`, "0+200x80"}, {`millrace_mail_events_total{event="complained"}`, "0+4x80"},
+					{`millrace_mail_events_total{event="bounced"}`, "0+200x80"},
+					{`millrace_mail_events_total{event="complained"}`, "0+4x80"},
 				}},
 				{says: "a few of few", at: 20 * time.Minute, load: []course{
 					{`millrace_mails_sent_total{kind="booking_confirmation_email"}`, "0x10 8x300"},
-					{`millrace_mail_events_total{event="bounced"}`, "0x10 4x300"}, {`millrace_mail_events_total{event="complained"}`, "0x10 2x300"},
+					{`millrace_mail_events_total{event="bounced"}`, "0x10 4x300"},
+					{`millrace_mail_events_total{event="complained"}`, "0x10 2x300"},
 				}},
 			},
 		},
@@ -203,9 +214,12 @@ func databaseAlerts(p pace) []alert {
 			expr:    `pool:millrace_pool_connections_in_use:ratio_avg5m > 0.8`,
 			fires: []scenario{{
 				says: "17 of 20, in one of two processes", at: 5 * time.Minute, labels: map[string]string{"pool": "worker"}, value: "85%", load: []course{
-					{`millrace_pool_connections_in_use{instance="a", pool="worker"}`, "17x80"}, {`millrace_pool_connections_limit{instance="a", pool="worker"}`, "20x80"},
-					{`millrace_pool_connections_in_use{instance="b", pool="worker"}`, "1x80"}, {`millrace_pool_connections_limit{instance="b", pool="worker"}`, "20x80"},
-					{`millrace_pool_connections_in_use{instance="c", pool="intake"}`, "9x80"}, {`millrace_pool_connections_limit{instance="c", pool="intake"}`, "20x80"},
+					{`millrace_pool_connections_in_use{instance="a", pool="worker"}`, "17x80"},
+					{`millrace_pool_connections_limit{instance="a", pool="worker"}`, "20x80"},
+					{`millrace_pool_connections_in_use{instance="b", pool="worker"}`, "1x80"},
+					{`millrace_pool_connections_limit{instance="b", pool="worker"}`, "20x80"},
+					{`millrace_pool_connections_in_use{instance="c", pool="intake"}`, "9x80"},
+					{`millrace_pool_connections_limit{instance="c", pool="intake"}`, "20x80"},
 				},
 			}},
 			rests: []scenario{
@@ -247,8 +261,10 @@ func databaseAlerts(p pace) []alert {
 			expr:    `max by (table) (millrace_postgres_dead_tuples) > 100000 and on (table) max by (table) (millrace_postgres_dead_tuples) > on (table) max by (table) (millrace_postgres_live_tuples)`,
 			fires: []scenario{{
 				says: "200,000 dead, 199,999 live", at: time.Hour, labels: map[string]string{"table": "river_job"}, value: "200k", load: []course{
-					{`millrace_postgres_dead_tuples{instance="a", table="river_job"}`, "200000x300"}, {`millrace_postgres_live_tuples{instance="a", table="river_job"}`, "199999x300"},
-					{`millrace_postgres_dead_tuples{instance="a", table="submissions"}`, "200000x300"}, {`millrace_postgres_live_tuples{instance="a", table="submissions"}`, "200000x300"},
+					{`millrace_postgres_dead_tuples{instance="a", table="river_job"}`, "200000x300"},
+					{`millrace_postgres_live_tuples{instance="a", table="river_job"}`, "199999x300"},
+					{`millrace_postgres_dead_tuples{instance="a", table="submissions"}`, "200000x300"},
+					{`millrace_postgres_live_tuples{instance="a", table="submissions"}`, "200000x300"},
 				},
 			}},
 			rests: []scenario{{says: "100,000 dead, few live", at: 74 * time.Minute, load: []course{
@@ -297,7 +313,8 @@ func processAlerts(p pace) []alert {
 				p.window(30*time.Minute)),
 			fires: []scenario{{
 				says: "four times", at: 4*time.Minute + 45*time.Second, labels: map[string]string{"instance": "a"}, value: "4", load: []course{
-					{`process_start_time_seconds{instance="a"}`, "0x4 60x4 120x4 180x3 240x80"}, {`millrace_build_info{instance="a", version="1"}`, "1x100"},
+					{`process_start_time_seconds{instance="a"}`, "0x4 60x4 120x4 180x3 240x80"},
+					{`millrace_build_info{instance="a", version="1"}`, "1x100"},
 					{`process_start_time_seconds{instance="other"}`, "0+15x80"},
 				},
 			}},

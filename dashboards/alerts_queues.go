@@ -42,18 +42,22 @@ func queueAlerts(p pace, queues []backlog) []alert {
 					{`millrace_worker_slots{queue="payments"}`, "50x20 stale"}, {`millrace_jobs_enqueued_total{queue="payments"}`, "0+1x80"},
 				}},
 				{says: "QUEUES leaves one out that has work", at: 3 * time.Minute, labels: map[string]string{"queue": "emails"}, load: []course{
-					{`millrace_worker_slots{queue="payments"}`, "50x80"}, {`millrace_queue_jobs{queue="emails", state="available"}`, "1x80"},
+					{`millrace_worker_slots{queue="payments"}`, "50x80"},
+					{`millrace_queue_jobs{queue="emails", state="available"}`, "1x80"},
 					{`millrace_queue_jobs{queue="payments", state="available"}`, "9x80"},
 				}},
 			},
 			rests: []scenario{
 				{says: "a deploy: a minute without workers", at: 20 * time.Minute, load: []course{
-					{`millrace_worker_slots{instance="a", queue="payments"}`, "50x20 stale"}, {`millrace_worker_slots{instance="b", queue="payments"}`, "_x24 50x60"},
+					{`millrace_worker_slots{instance="a", queue="payments"}`, "50x20 stale"},
+					{`millrace_worker_slots{instance="b", queue="payments"}`, "_x24 50x60"},
 					{`millrace_jobs_enqueued_total{queue="payments"}`, "0+1x80"},
 				}},
 				{says: "a queue that nobody uses", at: 20 * time.Minute, load: []course{
-					{`millrace_worker_slots{queue="payments"}`, "50x80"}, {`millrace_jobs_enqueued_total{queue="scoring"}`, "7x80"},
-					{`millrace_queue_jobs{queue="scoring", state="available"}`, "0x80"}, {`millrace_queue_jobs{queue="scoring", state="scheduled"}`, "5x80"},
+					{`millrace_worker_slots{queue="payments"}`, "50x80"},
+					{`millrace_jobs_enqueued_total{queue="scoring"}`, "7x80"},
+					{`millrace_queue_jobs{queue="scoring", state="available"}`, "0x80"},
+					{`millrace_queue_jobs{queue="scoring", state="scheduled"}`, "5x80"},
 				}},
 			},
 		},
@@ -66,22 +70,29 @@ func queueAlerts(p pace, queues []backlog) []alert {
 				` and on (queue) max by (queue) (millrace_queue_jobs{state="available"}) > 100` + unpaused,
 			fires: []scenario{{
 				says: "over two processes, with 101 waiting", at: 15*time.Minute + 15*time.Second, labels: map[string]string{"queue": "scoring"}, value: "2", load: []course{
-					{`millrace_jobs_enqueued_total{instance="a", queue="scoring"}`, "0+15x120"}, {`millrace_jobs_enqueued_total{instance="b", queue="scoring"}`, "0+15x120"},
-					{`millrace_jobs_finished_total{queue="scoring"}`, "0+29x120"}, {`millrace_queue_jobs{queue="scoring", state="available"}`, "101x120"},
+					{`millrace_jobs_enqueued_total{instance="a", queue="scoring"}`, "0+15x120"},
+					{`millrace_jobs_enqueued_total{instance="b", queue="scoring"}`, "0+15x120"},
+					{`millrace_jobs_finished_total{queue="scoring"}`, "0+29x120"},
+					{`millrace_queue_jobs{queue="scoring", state="available"}`, "101x120"},
 				},
 			}},
 			rests: []scenario{
 				{says: "100 wait: many are scheduled for later", at: 29 * time.Minute, load: []course{
-					{`millrace_jobs_enqueued_total{queue="scoring"}`, "0+30x120"}, {`millrace_jobs_finished_total{queue="scoring"}`, "0+1x120"},
-					{`millrace_queue_jobs{queue="scoring", state="available"}`, "100x120"}, {`millrace_queue_jobs{queue="scoring", state="scheduled"}`, "100+29x120"},
+					{`millrace_jobs_enqueued_total{queue="scoring"}`, "0+30x120"},
+					{`millrace_jobs_finished_total{queue="scoring"}`, "0+1x120"},
+					{`millrace_queue_jobs{queue="scoring", state="available"}`, "100x120"},
+					{`millrace_queue_jobs{queue="scoring", state="scheduled"}`, "100+29x120"},
 				}},
 				{says: "as much ends as arrives", at: 29 * time.Minute, load: []course{
-					{`millrace_jobs_enqueued_total{queue="scoring"}`, "0+30x120"}, {`millrace_jobs_finished_total{queue="scoring"}`, "0+30x120"},
+					{`millrace_jobs_enqueued_total{queue="scoring"}`, "0+30x120"},
+					{`millrace_jobs_finished_total{queue="scoring"}`, "0+30x120"},
 					{`millrace_queue_jobs{queue="scoring", state="available"}`, "5000x120"},
 				}},
 				{says: "it is paused", at: 29 * time.Minute, load: []course{
-					{`millrace_jobs_enqueued_total{queue="scoring"}`, "0+30x120"}, {`millrace_jobs_finished_total{queue="scoring"}`, "0x120"},
-					{`millrace_queue_jobs{queue="scoring", state="available"}`, "0+30x120"}, {`millrace_queue_paused{queue="scoring"}`, "1x120"},
+					{`millrace_jobs_enqueued_total{queue="scoring"}`, "0+30x120"},
+					{`millrace_jobs_finished_total{queue="scoring"}`, "0x120"},
+					{`millrace_queue_jobs{queue="scoring", state="available"}`, "0+30x120"},
+					{`millrace_queue_paused{queue="scoring"}`, "1x120"},
 				}},
 			},
 		},
@@ -95,8 +106,10 @@ func queueAlerts(p pace, queues []backlog) []alert {
 				p.window(time.Hour), p.window(10*time.Minute), p.window(time.Hour)),
 			fires: []scenario{
 				{says: "all the time, though leaders change", at: 70*time.Minute + 15*time.Second, labels: map[string]string{"queue": "emails"}, load: []course{
-					{`millrace_queue_paused{instance="a", queue="emails"}`, "0x40 1x60 stale"}, {`millrace_queue_paused{instance="b", queue="emails"}`, "_x104 1x200"},
-					{`millrace_queue_paused{instance="a", queue="payments"}`, "0x100 stale"}, {`millrace_queue_paused{instance="b", queue="payments"}`, "_x104 0x200"},
+					{`millrace_queue_paused{instance="a", queue="emails"}`, "0x40 1x60 stale"},
+					{`millrace_queue_paused{instance="b", queue="emails"}`, "_x104 1x200"},
+					{`millrace_queue_paused{instance="a", queue="payments"}`, "0x100 stale"},
+					{`millrace_queue_paused{instance="b", queue="payments"}`, "_x104 0x200"},
 				}},
 			},
 			rests: []scenario{
@@ -146,7 +159,8 @@ func queueAlerts(p pace, queues []backlog) []alert {
 			expr:    fmt.Sprintf(`sum by (outcome) (increase(millrace_jobs_rescued_total[%s])) > 0`, p.window(15*time.Minute)),
 			fires: []scenario{{
 				says: "three in two processes", at: 5*time.Minute + 15*time.Second, labels: map[string]string{"outcome": "retried"}, value: "3", load: []course{
-					{`millrace_jobs_rescued_total{instance="a", outcome="retried"}`, "0x20 2x60"}, {`millrace_jobs_rescued_total{instance="b", outcome="retried"}`, "4x20 5x60"},
+					{`millrace_jobs_rescued_total{instance="a", outcome="retried"}`, "0x20 2x60"},
+					{`millrace_jobs_rescued_total{instance="b", outcome="retried"}`, "4x20 5x60"},
 					{`millrace_jobs_rescued_total{instance="a", outcome="discarded"}`, "0x80"},
 				},
 			}},
@@ -156,13 +170,13 @@ func queueAlerts(p pace, queues []backlog) []alert {
 		},
 	}
 	for _, queue := range queues {
-		alerts = append(alerts, tooOld(p, queue))
+		alerts = append(alerts, tooOld(queue))
 	}
 	return alerts
 }
 
 // tooOld is the row of a queue whose head waits longer than its tightest kind may take.
-func tooOld(p pace, queue backlog) alert {
+func tooOld(queue backlog) alert {
 	target := queue.target.Seconds()
 	age := func(instance string) string {
 		return fmt.Sprintf(`millrace_queue_oldest_available_age_seconds{instance="%s", queue="%s"}`, instance, queue.name)
@@ -259,15 +273,15 @@ func burnsFast(kind *jobs.Kind) alert {
 		fires: []scenario{
 			{
 				says: "15 % are late", at: 2*time.Minute + 15*time.Second, labels: map[string]string{"kind": kind.Name}, value: "15%",
-				load: endings(kind, "100", "85", "240"),
+				load: endings(kind, "85"),
 			},
 			{
 				says: "7 % are late, and nothing happened before", at: 2*time.Minute + 15*time.Second, labels: map[string]string{"kind": kind.Name}, value: "7%",
-				load: endings(kind, "100", "93", "240"),
+				load: endings(kind, "93"),
 			},
 		},
 		rests: []scenario{
-			{says: "6 % are late", at: 25 * time.Minute, load: endings(kind, "100", "94", "240")},
+			{says: "6 % are late", at: 25 * time.Minute, load: endings(kind, "94")},
 			{says: "it was bad, and is over", since: 41 * time.Minute, at: 45 * time.Minute, load: []course{
 				{finishedSeries(kind), "0+100x20 2000+100x200"}, {onTimeSeries(kind), "0x20 0+100x200"},
 			}},
@@ -288,10 +302,10 @@ func burnsSlowly(kind *jobs.Kind) alert {
 		expr:    "(" + burns(kind, "1d", "2h", 3) + ") or (" + burns(kind, "3d", "6h", 1) + ")",
 		fires: []scenario{{
 			says: "2 % are late", at: 15*time.Minute + 45*time.Second, labels: map[string]string{"kind": kind.Name}, value: "2%",
-			load: endings(kind, "100", "98", "240"),
+			load: endings(kind, "98"),
 		}},
 		rests: []scenario{
-			{says: "1 % are late", at: 25 * time.Minute, load: endings(kind, "100", "99", "240")},
+			{says: "1 % are late", at: 25 * time.Minute, load: endings(kind, "99")},
 			{says: "two of 150 are late", at: 25 * time.Minute, load: []course{
 				{finishedSeries(kind), "0+1x150 150x90"}, {onTimeSeries(kind), "0+1x148 148x92"},
 			}},
@@ -307,7 +321,7 @@ func onTimeSeries(kind *jobs.Kind) string {
 	return fmt.Sprintf(`millrace_jobs_on_time_total{instance="a", kind="%s", queue="%s"}`, kind.Name, kind.Queue)
 }
 
-// endings are jobs that end, so many of them on time in 15 s.
-func endings(kind *jobs.Kind, all, onTime, times string) []course {
-	return []course{{finishedSeries(kind), "0+" + all + "x" + times}, {onTimeSeries(kind), "0+" + onTime + "x" + times}}
+// endings are 100 jobs that end in 15 s for an hour, so many of them on time.
+func endings(kind *jobs.Kind, onTime string) []course {
+	return []course{{finishedSeries(kind), "0+100x240"}, {onTimeSeries(kind), "0+" + onTime + "x240"}}
 }

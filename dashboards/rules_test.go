@@ -137,9 +137,9 @@ func TestAKindOfTheCatalogueGetsItsAlerts(t *testing.T) {
 func TestAFasterPaceChangesNothingButTimes(t *testing.T) {
 	t.Parallel()
 	times := regexp.MustCompile(`\b(\d+(ms|[smhd]))+\b|> (5|60|600|1800)\b`)
-	real, fast := everyAlert(realTime(), jobs.Catalog()), everyAlert(fastTime(), jobs.Catalog())
-	require.Equal(t, len(real), len(fast))
-	for i, a := range real {
+	slow, fast := everyAlert(realTime(), jobs.Catalog()), everyAlert(fastTime(), jobs.Catalog())
+	require.Equal(t, len(slow), len(fast))
+	for i, a := range slow {
 		require.Equal(t, a.name, fast[i].name)
 		require.Equal(t, times.ReplaceAllString(a.expr, "T"), strings.ReplaceAll(times.ReplaceAllString(fast[i].expr, "T"), "> 12", "T"), a.name)
 	}
@@ -217,7 +217,7 @@ func requireAsks(t *testing.T, known map[string][]string, expr string) {
 	}
 	require.Positive(t, found, expr)
 	for _, group := range regexp.MustCompile(`\b(?:by|on) \(([^)]+)\)`).FindAllStringSubmatch(expr, -1) {
-		for _, label := range strings.Split(group[1], ", ") {
+		for label := range strings.SplitSeq(group[1], ", ") {
 			require.Contains(t, labels, label, expr)
 		}
 	}
