@@ -17,6 +17,7 @@ import (
 	"millrace/internal/devpg"
 	"millrace/internal/postgres"
 	"millrace/migrations"
+	"millrace/workers"
 )
 
 func benchCommand() *cobra.Command {
@@ -27,9 +28,10 @@ func benchCommand() *cobra.Command {
 Postgres (fsync and synchronous_commit on) in a temporary folder and prints the
 median, minimum and maximum of interleaved rounds. Ratios travel; figures do not.`,
 		Example: `  millrace bench intake --connections 64
-  millrace bench metrics --points 1000000`,
+  millrace bench metrics --points 1000000
+  millrace bench scrape --jobs 1000,100000`,
 	}
-	return group(cmd, benchIntake(), benchMetrics())
+	return group(cmd, benchIntake(), benchMetrics(), benchScrape())
 }
 
 func benchIntake() *cobra.Command {
@@ -89,6 +91,46 @@ func benchMetrics() *cobra.Command {
 	cmd.Flags().IntVar(&opts.Rounds, "rounds", 3, "rounds of each contestant")
 	cmd.Flags().DurationVar(&opts.Round, "round", 5*time.Second, "length of a round of intake")
 	return cmd
+}
+
+func benchScrape() *cobra.Command {
+	var opts bench.ScrapeOptions
+	cmd := &cobra.Command{
+		Use:   "scrape",
+		Short: "What the figures of queues cost the database, against a GROUP BY over all jobs",
+		Args:  takes(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withPrivateDatabase(cmd.Context(), func(ctx context.Context, url, server string) error {
+				opts.DatabaseURL = url
+				opts.Progress = func(text string) { _, _ = fmt.Fprintln(cmd.ErrOrStderr(), text) }
+				out := cmd.OutOrStdout()
+				_, _ = fmt.Fprintf(out, "%d CPUs (%s/%s), %s, %s\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), server)
+				_, _ = fmt.Fprintf(out, "the leader's look, every 5 s however many scrape, which counts at most %d jobs of a queue and state; %d rounds\n\n", workers.DepthCap, opts.Rounds)
+				figures, err := bench.Scrape(ctx, opts)
+				if err != nil {
+					return err
+				}
+				return printScrape(out, figures)
+			})
+		},
+	}
+	cmd.Flags().IntSliceVar(&opts.Jobs, "jobs", []int{1000, 1_000_000, 5_000_000}, "how many jobs wait, in rising order")
+	cmd.Flags().IntVar(&opts.Finished, "finished", 100_000, "jobs that are worked off in the end, without a vacuum")
+	cmd.Flags().IntVar(&opts.Rounds, "rounds", 9, "rounds of each")
+	return cmd
+}
+
+// printScrape prints each look with its ratio to the one with the fewest jobs.
+func printScrape(out io.Writer, figures []bench.ScrapeFigures) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(table, "jobs\tlook ms\tmin\tmax\tfirst\tratio\tGROUP BY ms\tmin\tmax\t")
+	for _, f := range figures {
+		_, _ = fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%.1f\t%.1f\t%.1f\t\n", f.Name,
+			milliseconds(median(f.Look)), milliseconds(slices.Min(f.Look)), milliseconds(slices.Max(f.Look)), milliseconds(f.First),
+			float64(median(f.Look))/float64(median(figures[0].Look)),
+			milliseconds(median(f.Plain)), milliseconds(slices.Min(f.Plain)), milliseconds(slices.Max(f.Plain)))
+	}
+	return table.Flush()
 }
 
 // printMetrics prints each way to roll up with its ratio to the plain one.
