@@ -279,11 +279,18 @@ func burnsFast(kind *jobs.Kind) alert {
 				says: "7 % are late, and nothing happened before", at: 2*time.Minute + 15*time.Second, labels: map[string]string{"kind": kind.Name}, value: "7%",
 				load: endings(kind, "93"),
 			},
+			{
+				says: "15 % are late for an hour, which are few of six hours'", at: 77 * time.Minute, labels: map[string]string{"kind": kind.Name}, value: "15%",
+				load: []course{{finishedSeries(kind), "0+10000x60 600100+100x300"}, {onTimeSeries(kind), "0+10000x60 600085+85x300"}},
+			},
 		},
 		rests: []scenario{
 			{says: "6 % are late", at: 25 * time.Minute, load: endings(kind, "94")},
 			{says: "it was bad, and is over", since: 41 * time.Minute, at: 45 * time.Minute, load: []course{
 				{finishedSeries(kind), "0+100x20 2000+100x200"}, {onTimeSeries(kind), "0x20 0+100x200"},
+			}},
+			{says: "14 % are late for an hour, which are few of six hours'", at: 85 * time.Minute, load: []course{
+				{finishedSeries(kind), "0+10000x60 600100+100x300"}, {onTimeSeries(kind), "0+10000x60 600086+86x300"},
 			}},
 			{says: "five of five are late", at: 25 * time.Minute, load: []course{
 				{finishedSeries(kind), "0x20 1x5 2x5 3x5 4x5 5x200"}, {onTimeSeries(kind), "0x400"},

@@ -115,7 +115,13 @@ func TestAKindOfTheCatalogueGetsItsAlerts(t *testing.T) {
 		texts[f.path] = string(f.text)
 	}
 	for path, wants := range map[string][]string{
-		"rules/kinds.yaml":        {`kind:millrace_jobs_late:ratio_rate1h{kind="echo"} > 0.144`, `kind:millrace_jobs_late:ratio_rate3d{kind="echo"} > 0.01 `},
+		"rules/kinds.yaml": {
+			// The pairs of windows and what they allow, as the Site Reliability Workbook has them.
+			`(kind:millrace_jobs_late:ratio_rate1h{kind="echo"} > 0.144 and kind:millrace_jobs_late:ratio_rate5m{kind="echo"} > 0.144 and `,
+			`(kind:millrace_jobs_late:ratio_rate6h{kind="echo"} > 0.06 and kind:millrace_jobs_late:ratio_rate30m{kind="echo"} > 0.06 and `,
+			`(kind:millrace_jobs_late:ratio_rate1d{kind="echo"} > 0.03 and kind:millrace_jobs_late:ratio_rate2h{kind="echo"} > 0.03 and `,
+			`(kind:millrace_jobs_late:ratio_rate3d{kind="echo"} > 0.01 and kind:millrace_jobs_late:ratio_rate6h{kind="echo"} > 0.01 and `,
+		},
 		"rules/queues.yaml":       {`max by (queue) (millrace_queue_oldest_available_age_seconds{queue="echoes"}) > 7 unless`},
 		"rules/tests/kinds.yaml":  {`millrace_jobs_on_time_total{instance="a", kind="echo", queue="echoes"}`, "summary: 15% of echo take longer than their 7s."},
 		"rules/tests/queues.yaml": {"summary: Jobs of echoes wait for 8s; echo should be done after 7s."},
