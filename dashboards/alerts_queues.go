@@ -248,7 +248,7 @@ func kindAlerts(p pace, kinds []*jobs.Kind) []alert {
 }
 
 // budget is the part of a kind's jobs that may be late.
-const budget = 1 - objective
+const budget = 1 - wanted
 
 // burns compares the late part of a kind's jobs in two windows with so many budgets:
 // the long window says that it matters, the short one that it still goes on.

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// objective is the part of a kind's jobs that must be done within its target,
+	// wanted is the part of a kind's jobs that must be done within its target,
 	// which the catalogue gives for the 99th percentile.
-	objective = 0.99
+	wanted = 0.99
 	// apiRoutes selects what clients call: no probes, no callbacks of providers,
 	// whose failures have alerts of their own, and no operators' console.
 	apiRoutes = `route!~"/healthz|/readyz|/webhooks/.+|/ops.*"`
