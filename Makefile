@@ -118,7 +118,7 @@ check-migrations: ## Do the migrations go up, down and up again?
 	$(TEST) -run UpDownUp ./migrations
 
 .PHONY: check-dashboards
-check-dashboards: ## Do the dashboards and alert rules hold? Needs Prometheus's promtool
+check-dashboards: ## Do the dashboards and alert rules hold? Needs prometheus, promtool and amtool
 	$(TEST) -tags prometheus ./dashboards/...
 
 # First it shows that it finds what is planted.

@@ -1,6 +1,8 @@
-// Command dashboards writes what monitoring tools read: Grafana's dashboards.
-// Each has a file of what is on it, such as overview.go; promql.go has what their
-// queries share, and grafana.go and panel.go how Grafana wants it written.
+// Command dashboards writes what monitoring tools read: Grafana's dashboards, and
+// Prometheus's rules with their tests and the lists of their runbooks.
+// Each dashboard has a file of what is on it, such as overview.go; promql.go has what
+// their queries share, and grafana.go and panel.go how Grafana wants it written.
+// The alerts are in alerts.go and its neighbours, what is recorded for them in rules.go.
 package main
 
 import (
@@ -25,7 +27,7 @@ type file struct {
 // files lists everything that is generated.
 func files() ([]file, error) {
 	var all []file
-	for _, generate := range []func() ([]file, error){grafana} {
+	for _, generate := range []func() ([]file, error){grafana, rules} {
 		some, err := generate()
 		if err != nil {
 			return nil, err

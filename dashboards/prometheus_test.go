@@ -441,13 +441,19 @@ type server struct{ url string }
 // ends. It scrapes the addresses, listed by job, every second.
 func startPrometheus(t *testing.T, targets map[string][]string) *server {
 	t.Helper()
-	binary, err := exec.LookPath("prometheus")
-	require.NoError(t, err, "this test needs the program prometheus on the PATH: apt-get install prometheus, brew install prometheus, or https://prometheus.io/download")
 	var jobs []map[string]any
 	for job, addresses := range targets {
 		jobs = append(jobs, map[string]any{"job_name": job, "static_configs": []map[string]any{{"targets": addresses}}})
 	}
-	configuration, err := json.Marshal(map[string]any{"global": map[string]any{"scrape_interval": "1s"}, "scrape_configs": jobs}) // JSON is YAML
+	return runPrometheus(t, map[string]any{"global": map[string]any{"scrape_interval": "1s"}, "scrape_configs": jobs})
+}
+
+// runPrometheus is startPrometheus with a configuration of its own.
+func runPrometheus(t *testing.T, settings map[string]any) *server {
+	t.Helper()
+	binary, err := exec.LookPath("prometheus")
+	require.NoError(t, err, "this test needs the program prometheus on the PATH: apt-get install prometheus, brew install prometheus, or https://prometheus.io/download")
+	configuration, err := json.Marshal(settings) // JSON is YAML
 	require.NoError(t, err)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")

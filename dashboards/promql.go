@@ -48,7 +48,7 @@ const (
 	// lateAllowed is the budget: the part of a kind's jobs that may be late.
 	lateAllowed = 1 - objective
 	// budgetDays is how long it has to last.
-	budgetDays = "28d"
+	budgetDays = "30d"
 	// Rates at which it burns, in budgets for the days that one has to last. The Site
 	// Reliability Workbook (chapter 5, table 5-8) calls somebody at once at 14.4, as
 	// that burns 2 % of a 30-day budget in an hour, and by the day's end at 6.

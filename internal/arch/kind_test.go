@@ -121,9 +121,13 @@ func TestAFifthKindTouchesThreeFiles(t *testing.T) {
 		drawn := t.TempDir()
 		output, err = goTool(t, "run", raceFlag, kind, "./dashboards", drawn)
 		require.NoError(t, err, output)
-		dashboard, err := os.ReadFile(filepath.Join(drawn, "grafana", "millrace-queue.json")) //nolint:gosec // just written
-		require.NoError(t, err)
-		require.Contains(t, string(dashboard), "echoes")
+		for file, want := range map[string]string{
+			"grafana/millrace-queue.json": "echoes", "rules/kinds.yaml": `{kind="echo"}`, "rules/tests/kinds.yaml": `kind="echo"`, "rules/queues.yaml": `{queue="echoes"}`, "runbooks/kinds.md": "## echo",
+		} {
+			text, err := os.ReadFile(filepath.Join(drawn, file)) //nolint:gosec // just written
+			require.NoError(t, err)
+			require.Contains(t, string(text), want, file)
+		}
 		output, err = goTool(t, "test", raceFlag, kind, "-v", "-run", "^TestEveryKindFollowsFromTheCatalogue$", "./internal/arch")
 		require.NoError(t, err, output)
 		require.Contains(t, output, "--- PASS: TestEveryKindFollowsFromTheCatalogue/echo")
