@@ -23,6 +23,9 @@ const (
 	depthCap = 10_000
 )
 
+// DepthCap is how many jobs of a queue and state millrace_queue_jobs counts at most.
+const DepthCap = depthCap
+
 // depth exports how full the queues are. Every worker process has one, but only
 // that of River's leader exports anything, so that nothing is counted twice;
 // when the leader dies the next one takes over.
