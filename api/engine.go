@@ -17,6 +17,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"millrace/internal/booking"
 	"millrace/internal/fault"
 	"millrace/internal/ratelimit"
 )
@@ -53,6 +54,8 @@ type requestState struct {
 	waited time.Duration
 	// header is that of the answer.
 	header http.Header
+	// code is that of the answer when it is an error.
+	code fault.Code
 	// limit is the tightest rate limit that the answer tells; nil before one was checked.
 	limit *ratelimit.Result
 }
@@ -96,6 +99,9 @@ func (s *Server) observe(c *gin.Context) {
 		route = "none"
 	}
 	code := c.Writer.Status()
+	if f := requestOf(c.Request.Context()).code; f != "" {
+		s.metrics.errors.WithLabelValues(string(f)).Inc()
+	}
 	s.metrics.requests.WithLabelValues(method(c.Request.Method), route, strconv.Itoa(code)).Inc()
 	s.metrics.seconds.WithLabelValues(method(c.Request.Method), route).Observe(took.Seconds())
 	level := slog.LevelDebug
@@ -167,9 +173,11 @@ func unready(cause error) *fault.Fault {
 
 type metrics struct {
 	requests *prometheus.CounterVec
+	errors   *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	events   *prometheus.CounterVec
+	mails    *prometheus.CounterVec
 	points   prometheus.Counter
 }
 
@@ -178,6 +186,9 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_http_requests_total", Help: "Answered requests by method, route template and status.",
 		}, []string{"method", "route", "status"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_http_errors_total", Help: "Answers that are errors, by code.",
+		}, []string{"code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "millrace_http_request_seconds", Help: "Time to answer a request, without the wait that it asked for with Prefer: wait.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16), NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
@@ -189,6 +200,9 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Name: "millrace_provider_events_total",
 			Help: "Events that a provider sent, by outcome: taken, repeated, ignored (about nothing of ours), refused (not signed as it should be).",
 		}, []string{"provider", "outcome"}),
+		mails: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_mail_events_total", Help: "What became of mails that the provider took, by what it told: delivered, bounced, complained, failed, suppressed.",
+		}, []string{"event"}),
 		points: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "millrace_metric_points_total", Help: "Metric points that were accepted, without those of repeated requests.",
 		}),
@@ -197,7 +211,13 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		m.events.WithLabelValues("stripe", outcome)
 		m.events.WithLabelValues("resend", outcome)
 	}
-	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.events, m.points} {
+	for _, code := range fault.Codes() {
+		m.errors.WithLabelValues(string(code))
+	}
+	for _, status := range booking.Outcomes() {
+		m.mails.WithLabelValues(string(status))
+	}
+	for _, collector := range []prometheus.Collector{m.requests, m.errors, m.seconds, m.inFlight, m.events, m.mails, m.points} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("api: metrics: %w", err)
 		}

@@ -74,6 +74,7 @@ func status(code fault.Code) int {
 // errorOf turns any error into an answer. What it hides goes to the log.
 func (s *Server) errorOf(ctx context.Context, err error) *Error {
 	f := fault.From(err)
+	requestOf(ctx).code = f.Code
 	e := &Error{
 		Message: f.Message, Code: f.Code, Details: f.Details, RequestID: requestID(ctx),
 		status: status(f.Code), headers: http.Header{},
@@ -98,12 +99,15 @@ var humaErrors = sync.OnceFunc(func() { //nolint:gochecknoglobals // huma's hook
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		e := &Error{status: status, headers: http.Header{}}
 		limit := maxBody
+		state := &requestState{}
 		if ctx != nil {
-			e.RequestID = requestID(ctx.Context())
+			state = requestOf(ctx.Context())
+			e.RequestID = state.id
 			limit = int(ctx.Operation().MaxBodyBytes) - 1 // see bodyLimit
 		}
 		f := humaFault(status, errs, limit)
 		e.Message, e.Code, e.Details = f.Message, f.Code, f.Details
+		state.code = f.Code
 		if f.Code == fault.InvalidInput {
 			e.status = http.StatusBadRequest
 		}

@@ -55,15 +55,17 @@ func (s *Server) takeResendEvent(ctx context.Context, event booking.MailEvent) (
 		if err != nil {
 			return "", err
 		}
-		err = s.opts.Writer.Change(ctx, mail.Tenant, requestID(ctx), func(ctx context.Context, tx pgx.Tx) (intake.Change, error) {
-			moved, err := booking.MarkMail(ctx, tx, mail, address, status, s.opts.Now())
-			if outcome = eventRepeated; moved {
-				outcome = eventTaken
-			}
+		moved := false
+		err = s.opts.Writer.Change(ctx, mail.Tenant, requestID(ctx), func(ctx context.Context, tx pgx.Tx) (_ intake.Change, err error) {
+			moved, err = booking.MarkMail(ctx, tx, mail, address, status, s.opts.Now())
 			return intake.Change{}, err
 		})
 		if err != nil {
 			return "", err
+		}
+		if outcome = eventRepeated; moved {
+			outcome = eventTaken
+			s.metrics.mails.WithLabelValues(string(status)).Inc()
 		}
 		s.opts.Logger.InfoContext(ctx, "resend event", slog.String("requestId", requestID(ctx)), slog.String("type", event.Type),
 			slog.String("bookingId", mail.BookingID.String()), slog.String("tenantId", mail.Tenant), slog.String("outcome", outcome))

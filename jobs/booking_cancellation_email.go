@@ -16,7 +16,7 @@ func (a BookingCancellationEmailArgs) Validate() (BookingCancellationEmailArgs, 
 func bookingCancellationEmail(do work[BookingCancellationEmailArgs]) *Kind {
 	return standalone(Kind{
 		Name:    BookingCancellationEmailArgs{}.Kind(),
-		Queue:   emails,
+		Queue:   EmailQueue,
 		Slots:   emailSlots,
 		Summary: "Tells the customer that the booking is cancelled, and takes it out of the calendar.",
 		Policy:  emailPolicy(),

@@ -23,7 +23,7 @@ func (BookingConfirmationEmailArgs) Kind() string { return "booking_confirmation
 func bookingConfirmationEmail(do work[BookingConfirmationEmailArgs]) *Kind {
 	return stored(Kind{
 		Name:        BookingConfirmationEmailArgs{}.Kind(),
-		Queue:       emails,
+		Queue:       EmailQueue,
 		Slots:       emailSlots,
 		Summary:     "Sends the customer of a booking its confirmation, with the calendar entry, through Resend.",
 		Public:      true,
@@ -48,11 +48,10 @@ func bookingConfirmationEmail(do work[BookingConfirmationEmailArgs]) *Kind {
 	}, do)
 }
 
-// What the kinds that send mails share.
-const (
-	emails     = "emails"
-	emailSlots = 20
-)
+// EmailQueue is the queue of the kinds that send mails, and of no others.
+const EmailQueue = "emails"
+
+const emailSlots = 20
 
 func emailPolicy() Policy {
 	return Policy{

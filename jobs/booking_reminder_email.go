@@ -16,7 +16,7 @@ func (a BookingReminderEmailArgs) Validate() (BookingReminderEmailArgs, error) {
 func bookingReminderEmail(do work[BookingReminderEmailArgs]) *Kind {
 	return standalone(Kind{
 		Name:    BookingReminderEmailArgs{}.Kind(),
-		Queue:   emails,
+		Queue:   EmailQueue,
 		Slots:   emailSlots,
 		Summary: "Reminds the customer of the appointment a while before it.",
 		Policy:  emailPolicy(),

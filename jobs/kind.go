@@ -170,8 +170,8 @@ func (k *Kind) InsertOnceOpts(m Metadata) *river.InsertOpts {
 
 // InsertOpts returns how a job of the kind enters River.
 func (k *Kind) InsertOpts(m Metadata) *river.InsertOpts {
-	metadata, _ := json.Marshal(m) // two strings
-	return &river.InsertOpts{MaxAttempts: k.Policy.MaxAttempts, Metadata: metadata, Queue: k.Queue}
+	metadata, _ := json.Marshal(m) // strings and a time
+	return &river.InsertOpts{MaxAttempts: k.Policy.MaxAttempts, Metadata: metadata, Queue: k.Queue, ScheduledAt: m.ScheduledAt}
 }
 
 // Input returns the Go type of the kind's input, for its JSON schema.

@@ -3,6 +3,7 @@ package jobs
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/riverqueue/river/rivertype"
 )
@@ -11,6 +12,9 @@ import (
 type Metadata struct {
 	TenantID  string `json:"tenant_id"`
 	RequestID string `json:"request_id,omitempty"`
+	// ScheduledAt is when the job may run at the earliest; zero when at once. River's
+	// own column changes with each retry.
+	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
 }
 
 // MetadataOf reads the metadata of a job.

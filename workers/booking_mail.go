@@ -61,6 +61,17 @@ func (s *Set) mail(
 	ctx context.Context, job *rivertype.JobRow, id uuid.UUID, message invitation.Message,
 	done func(context.Context, pgx.Tx, booking.Booking, booking.Calendar, mailed) error,
 ) error {
+	err := s.tryMail(ctx, job, id, message, done)
+	if outcome, _ := end(job, err); outcome == discarded {
+		s.outcomes.mailsFailed.WithLabelValues(job.Kind).Inc()
+	}
+	return err
+}
+
+func (s *Set) tryMail(
+	ctx context.Context, job *rivertype.JobRow, id uuid.UUID, message invitation.Message,
+	done func(context.Context, pgx.Tx, booking.Booking, booking.Calendar, mailed) error,
+) error {
 	metadata, err := jobs.MetadataOf(job)
 	if err != nil {
 		return err
@@ -83,25 +94,34 @@ func (s *Set) mail(
 	if errors.As(err, &refused) && refused.Details["reason"] == booking.ReasonMailChanged {
 		result.Sent, err = true, nil // by an attempt before this one
 	}
+	moved := false
 	if errors.As(err, &refused) && decide(refused) == cancel {
-		if err := s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
-			return booking.FailedMail(ctx, tx, tenant, id, string(message), mailStatus(refused), refused, s.now())
+		if err := s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) (err error) {
+			moved, err = booking.FailedMail(ctx, tx, tenant, id, string(message), mailStatus(refused), refused, s.now())
+			return err
 		}); err != nil {
 			return err // what is not written down is tried again
+		}
+		if moved {
+			s.outcomes.mailsFailed.WithLabelValues(job.Kind).Inc()
 		}
 		return refused
 	}
 	if err != nil {
 		return err
 	}
-	return s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) (err error) {
 		if result.Sent {
-			if err := booking.SentMail(ctx, tx, tenant, id, string(message), result.MailID, s.now()); err != nil {
+			if moved, err = booking.SentMail(ctx, tx, tenant, id, string(message), result.MailID, s.now()); err != nil {
 				return err
 			}
 		}
 		return done(ctx, tx, b, calendar, result)
 	})
+	if err == nil && moved {
+		s.outcomes.mailsSent.WithLabelValues(job.Kind).Inc()
+	}
+	return err
 }
 
 // pointless reports whether nobody wants the message any more.
@@ -172,8 +192,7 @@ func (s *Set) remind(ctx context.Context, tx pgx.Tx, b booking.Booking, c bookin
 		return nil
 	}
 	args := jobs.BookingReminderEmailArgs{BookingID: b.ID}
-	opts := jobs.Find(args.Kind()).InsertOpts(jobs.Metadata{TenantID: b.Tenant})
-	opts.ScheduledAt = at
+	opts := jobs.Find(args.Kind()).InsertOpts(jobs.Metadata{TenantID: b.Tenant, ScheduledAt: at})
 	inserted, err := river.ClientFromContext[pgx.Tx](ctx).InsertTx(ctx, tx, args, opts)
 	if err != nil {
 		return fmt.Errorf("workers: schedule the reminder: %w", err)

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -11,66 +10,95 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"millrace/jobs"
 )
 
-const (
-	// depthInterval is how often the leader looks at the queues. A scrape only
-	// reads what was seen last, and costs the database nothing.
-	depthInterval = 5 * time.Second
-	// depthCap bounds what is counted of one queue and state, and so the cost.
-	depthCap = 10_000
-)
+// lookInterval is how often a process looks at the database. A scrape only reads
+// what was seen last, and costs the database nothing.
+const lookInterval = 5 * time.Second
 
-// DepthCap is how many jobs of a queue and state millrace_queue_jobs counts at most.
-const DepthCap = depthCap
-
-// depth exports how full the queues are. Every worker process has one, but only
-// that of River's leader exports anything, so that nothing is counted twice;
-// when the leader dies the next one takes over.
+// depth exports what is to be seen in the database: how full the queues are and how
+// Postgres fares. Every worker process has one, but only that of River's leader
+// exports those, so that nothing is counted twice; when the leader dies the next
+// one takes over.
 type depth struct {
 	pool   *pgxpool.Pool
 	client string
+	now    func() time.Time
 	logger *slog.Logger
-	seen   atomic.Pointer[depths]
+	seen   atomic.Pointer[sight]
 
-	jobs      *prometheus.Desc
-	oldest    *prometheus.Desc
-	paused    *prometheus.Desc
-	watermark *prometheus.Desc
-	unsealed  *prometheus.Desc
+	leader      *prometheus.Desc
+	skew        *prometheus.Desc
+	jobs        *prometheus.Desc
+	dead        *prometheus.Desc
+	oldest      *prometheus.Desc
+	paused      *prometheus.Desc
+	watermark   *prometheus.Desc
+	unsealed    *prometheus.Desc
+	took        *prometheus.Desc
+	at          *prometheus.Desc
+	liveTuples  *prometheus.Desc
+	deadTuples  *prometheus.Desc
+	xmin        *prometheus.Desc
+	transaction *prometheus.Desc
 }
 
-// depths is what was seen at one look.
-type depths struct {
+// sight is what was seen at one look.
+type sight struct {
+	// skew is this process's clock less the database's.
+	skew time.Duration
+	// leads is what only the leader looks at; nil in all others.
+	leads *leaderSight
+}
+
+// leaderSight is what the leader saw.
+type leaderSight struct {
 	queues []queueDepth
 	// unfolded is how long the oldest metric points have been waiting to be folded.
 	unfolded time.Duration
 	// unsealed is how long the oldest entry of the audit log has been waiting to be sealed.
 	unsealed time.Duration
+	tables   []tableTuples
+	// held is nil when the database does not let us see it.
+	held *heldBack
+	// at is when the look began, and took how long its statements took, their way to
+	// the database and back included.
+	at   time.Time
+	took time.Duration
 }
 
-type queueDepth struct {
-	queue  string
-	states map[string]int64
-	oldest time.Duration
-	paused bool
-}
-
-func newDepth(pool *pgxpool.Pool, client string, logger *slog.Logger, registry prometheus.Registerer) (*depth, error) {
+func newDepth(pool *pgxpool.Pool, client string, now func() time.Time, logger *slog.Logger, registry prometheus.Registerer) (*depth, error) {
+	one := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
 	d := &depth{
-		pool: pool, client: client, logger: logger,
-		jobs: prometheus.NewDesc("millrace_queue_jobs",
-			fmt.Sprintf("Jobs in a queue by live state, counted up to %d; exported by the leader only.", depthCap), []string{"queue", "state"}, nil),
-		oldest: prometheus.NewDesc("millrace_queue_oldest_available_age_seconds",
-			"How long the longest-waiting job that could run has been waiting; 0 when none waits. Exported by the leader only.", []string{"queue"}, nil),
-		paused: prometheus.NewDesc("millrace_queue_paused",
-			"1 when the queue is paused. Exported by the leader only.", []string{"queue"}, nil),
-		watermark: prometheus.NewDesc("millrace_rollup_watermark_age_seconds",
-			"How long the metric points that have waited longest have been waiting to be folded; 0 when none wait. Exported by the leader only.", nil, nil),
-		unsealed: prometheus.NewDesc("millrace_audit_pending_age_seconds",
-			"How long the entry of the audit log that has waited longest has been waiting to be sealed; 0 when none waits. Exported by the leader only.", nil, nil),
+		pool: pool, client: client, now: now, logger: logger,
+		leader: one("millrace_leader", "1 in the worker process that leads, 0 in the others."),
+		skew:   one("millrace_database_clock_skew_seconds", "This process's clock less the database's."),
+		jobs: one("millrace_queue_jobs",
+			fmt.Sprintf("Jobs in a queue by live state, counted up to %d; exported by the leader only.", DepthCap), "queue", "state"),
+		dead: one("millrace_queue_discarded_jobs",
+			fmt.Sprintf("Discarded jobs of a queue that are still kept, counted up to %d; exported by the leader only.", DepthCap), "queue"),
+		oldest: one("millrace_queue_oldest_available_age_seconds",
+			"How long the longest-waiting job that could run has been waiting; 0 when none waits. Exported by the leader only.", "queue"),
+		paused: one("millrace_queue_paused",
+			"1 when the queue is paused. Exported by the leader only.", "queue"),
+		watermark: one("millrace_rollup_watermark_age_seconds",
+			"How long the metric points that have waited longest have been waiting to be folded; 0 when none wait. Exported by the leader only."),
+		unsealed: one("millrace_audit_pending_age_seconds",
+			"How long the entry of the audit log that has waited longest has been waiting to be sealed; 0 when none waits. Exported by the leader only."),
+		took: one("millrace_queue_observation_seconds",
+			"Database time of the leader's last look at the queues. Exported by the leader only."),
+		at: one("millrace_queue_observation_timestamp_seconds",
+			"When the leader last looked at the queues, in Unix seconds. Exported by the leader only."),
+		liveTuples: one("millrace_postgres_live_tuples",
+			"Rows of a table that autovacuum counts with. Exported by the leader only.", "table"),
+		deadTuples: one("millrace_postgres_dead_tuples",
+			"Dead rows of a table that autovacuum has not cleared yet. Exported by the leader only.", "table"),
+		xmin: one("millrace_postgres_oldest_xmin_age_transactions",
+			"How many transactions back the oldest snapshot reaches that vacuum must respect. Exported by the leader only."),
+		transaction: one("millrace_postgres_oldest_transaction_age_seconds",
+			"Age of the oldest open transaction; 0 without any. Exported by the leader only."),
 	}
 	if err := registry.Register(d); err != nil {
 		return nil, fmt.Errorf("workers: metrics: %w", err)
@@ -80,36 +108,61 @@ func newDepth(pool *pgxpool.Pool, client string, logger *slog.Logger, registry p
 
 // Describe implements prometheus.Collector.
 func (d *depth) Describe(descs chan<- *prometheus.Desc) {
-	descs <- d.jobs
-	descs <- d.oldest
-	descs <- d.paused
-	descs <- d.watermark
-	descs <- d.unsealed
+	for _, desc := range []*prometheus.Desc{
+		d.leader, d.skew, d.jobs, d.dead, d.oldest, d.paused, d.watermark, d.unsealed, d.took, d.at,
+		d.liveTuples, d.deadTuples, d.xmin, d.transaction,
+	} {
+		descs <- desc
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (d *depth) Collect(metrics chan<- prometheus.Metric) {
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
 	seen := d.seen.Load()
+	gauge(d.leader, number(seen != nil && seen.leads != nil))
 	if seen == nil {
 		return
 	}
-	metrics <- prometheus.MustNewConstMetric(d.watermark, prometheus.GaugeValue, seen.unfolded.Seconds())
-	metrics <- prometheus.MustNewConstMetric(d.unsealed, prometheus.GaugeValue, seen.unsealed.Seconds())
-	for _, q := range seen.queues {
+	gauge(d.skew, seen.skew.Seconds())
+	leads := seen.leads
+	if leads == nil {
+		return
+	}
+	gauge(d.watermark, leads.unfolded.Seconds())
+	gauge(d.unsealed, leads.unsealed.Seconds())
+	gauge(d.took, leads.took.Seconds())
+	gauge(d.at, float64(leads.at.UnixMilli())/1000)
+	for _, q := range leads.queues {
 		for state, n := range q.states {
-			metrics <- prometheus.MustNewConstMetric(d.jobs, prometheus.GaugeValue, float64(n), q.queue, state)
+			gauge(d.jobs, float64(n), q.queue, state)
 		}
-		metrics <- prometheus.MustNewConstMetric(d.oldest, prometheus.GaugeValue, q.oldest.Seconds(), q.queue)
-		paused := 0.0
-		if q.paused {
-			paused = 1
-		}
-		metrics <- prometheus.MustNewConstMetric(d.paused, prometheus.GaugeValue, paused, q.queue)
+		gauge(d.dead, float64(q.discarded), q.queue)
+		gauge(d.oldest, q.oldest.Seconds(), q.queue)
+		gauge(d.paused, number(q.paused), q.queue)
+	}
+	for _, t := range leads.tables {
+		gauge(d.liveTuples, float64(t.Live), t.Table)
+		gauge(d.deadTuples, float64(t.Dead), t.Table)
+	}
+	if leads.held != nil {
+		gauge(d.xmin, float64(leads.held.XminAge))
+		gauge(d.transaction, leads.held.TransactionAge.Seconds())
 	}
 }
 
+// number is how Prometheus writes truth.
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 func (d *depth) run(ctx context.Context) {
-	ticker := time.NewTicker(depthInterval)
+	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
 	for {
 		seen, err := d.look(ctx)
@@ -130,79 +183,61 @@ func (d *depth) run(ctx context.Context) {
 	}
 }
 
-// look reads the queues' depths if this process leads, else nil. Each number is
-// an index scan of at most depthCap entries.
-func (d *depth) look(ctx context.Context) (*depths, error) {
-	ctx, cancel := context.WithTimeout(ctx, depthInterval)
+// look reads the database's clock, and if this process leads how the queues and
+// Postgres are.
+func (d *depth) look(ctx context.Context) (*sight, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookInterval)
 	defer cancel()
-	var leads bool
-	err := d.pool.QueryRow(ctx, `SELECT leader_id = $1 FROM river_leader WHERE expires_at > now()`, d.client).Scan(&leads)
-	if errors.Is(err, pgx.ErrNoRows) || (err == nil && !leads) {
-		return nil, nil //nolint:nilnil // nothing to export is not an error
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("workers: connection: %w", err)
 	}
+	defer conn.Release()
+	var (
+		theirs time.Time
+		leads  bool
+	)
+	began := d.now()
+	err = conn.QueryRow(ctx, `
+		SELECT clock_timestamp(), EXISTS (SELECT FROM river_leader WHERE leader_id = $1 AND expires_at > now())`, d.client).Scan(&theirs, &leads)
 	if err != nil {
 		return nil, fmt.Errorf("workers: leader: %w", err)
 	}
-	var names []string
-	for _, queue := range jobs.Queues() {
-		names = append(names, queue.Name)
+	// The database looked at its clock half way of the round trip, about.
+	seen := &sight{skew: began.Add(d.now().Sub(began) / 2).Sub(theirs)}
+	if !leads {
+		return seen, nil
 	}
-	rows, err := d.pool.Query(ctx, `
-		SELECT q.name, state.name,
-			(SELECT count(*) FROM (
-				-- River makes a short retry available a few seconds early.
-				SELECT 1 FROM river_job AS j
-				WHERE j.state = state.name::river_job_state AND j.queue = q.name AND (j.state <> 'available' OR j.scheduled_at <= now())
-				LIMIT $2) AS counted),
-			-- Jobs with a deadline are ordered by times long past, so they are looked at apart.
-			coalesce(extract(epoch FROM now() - (
-				SELECT min(greatest(first.scheduled_at, first.created_at))
-				FROM generate_series(1, 4) AS prio (n), unnest(ARRAY['-infinity', now() - interval '30 days']) AS since (t), LATERAL (
-					SELECT scheduled_at, created_at FROM river_job
-					WHERE state = 'available' AND queue = q.name AND priority = prio.n AND scheduled_at >= since.t
-					ORDER BY scheduled_at LIMIT 1) AS first)), 0)::float8,
-			EXISTS (SELECT 1 FROM river_queue WHERE name = q.name AND paused_at IS NOT NULL)
-		FROM unnest($1::text[]) AS q (name), unnest(ARRAY['available', 'running', 'retryable', 'scheduled']) AS state (name)`,
-		names, depthCap)
-	if err != nil {
-		return nil, fmt.Errorf("workers: depth: %w", err)
-	}
-	byQueue := map[string]*queueDepth{}
+	seen.leads, err = lookAsLeader(ctx, conn.Conn())
+	return seen, err
+}
+
+// lookAsLeader reads all that only the leader exports, in two round trips.
+func lookAsLeader(ctx context.Context, conn *pgx.Conn) (*leaderSight, error) {
+	seen := &leaderSight{at: time.Now()}
 	var (
-		queue, state string
-		count        int64
-		oldest       float64
-		paused       bool
+		batch              pgx.Batch
+		unfolded, unsealed float64
+		err                error
 	)
-	_, err = pgx.ForEachRow(rows, []any{&queue, &state, &count, &oldest, &paused}, func() error {
-		q := byQueue[queue]
-		if q == nil {
-			q = &queueDepth{queue: queue, states: map[string]int64{}}
-			byQueue[queue] = q
-		}
-		q.states[state], q.paused = count, paused
-		q.oldest = time.Duration(max(0, oldest) * float64(time.Second))
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("workers: depth: %w", err)
-	}
-	seen := &depths{}
-	for _, name := range names {
-		if q := byQueue[name]; q != nil {
-			seen.queues = append(seen.queues, *q)
-		}
-	}
-	var unfolded, unsealed float64
+	queueDepths(&batch, &seen.queues)
 	// One index entry a tenant that has any.
-	err = d.pool.QueryRow(ctx, "SELECT coalesce(extract(epoch FROM now() - min(since)), 0)::float8 FROM millrace_metric_backlog()").Scan(&unfolded)
-	if err != nil {
-		return nil, fmt.Errorf("workers: watermark: %w", err)
+	batch.Queue("SELECT coalesce(extract(epoch FROM now() - min(since)), 0)::float8 FROM millrace_metric_backlog()").
+		QueryRow(func(row pgx.Row) error { return row.Scan(&unfolded) })
+	batch.Queue("SELECT coalesce(extract(epoch FROM now() - millrace_audit_backlog()), 0)::float8").
+		QueryRow(func(row pgx.Row) error { return row.Scan(&unsealed) })
+	tuples(&batch, &seen.tables)
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, fmt.Errorf("workers: look: %w", err)
 	}
-	err = d.pool.QueryRow(ctx, "SELECT coalesce(extract(epoch FROM now() - millrace_audit_backlog()), 0)::float8").Scan(&unsealed)
-	if err != nil {
-		return nil, fmt.Errorf("workers: audit backlog: %w", err)
+	seen.unfolded, seen.unsealed = seconds(unfolded), seconds(unsealed)
+	if seen.held, err = findHeldBack(ctx, conn); err != nil {
+		return nil, err
 	}
-	seen.unfolded, seen.unsealed = time.Duration(max(0, unfolded)*float64(time.Second)), time.Duration(max(0, unsealed)*float64(time.Second))
+	seen.took = time.Since(seen.at)
 	return seen, nil
 }
+
+// seconds returns what the database says is how long ago: its clock may be behind
+// ours, which set the time.
+func seconds(n float64) time.Duration { return time.Duration(max(0, n) * float64(time.Second)) }

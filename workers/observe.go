@@ -32,6 +32,12 @@ type observer struct {
 	run      *prometheus.HistogramVec
 	wait     *prometheus.HistogramVec
 	busy     *prometheus.GaugeVec
+	total    *prometheus.HistogramVec
+	onTime   *prometheus.CounterVec
+	targets  map[string]time.Duration
+	slots    *busySeconds
+	fetch    *prometheus.HistogramVec
+	fetched  *prometheus.CounterVec
 }
 
 func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer, error) {
@@ -61,8 +67,31 @@ func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer
 		busy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "millrace_worker_slots_busy", Help: "Slots of this process that run a job, by queue.",
 		}, []string{"queue"}),
+		total: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "millrace_job_end_to_end_seconds", Help: "Time from when a job could first run to its end, retries included.",
+			Buckets:                     prometheus.ExponentialBuckets(0.001, 2, 26), // 1 ms to 9 h
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
+		}, labels),
+		onTime: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_jobs_on_time_total", Help: "Jobs that ended, completed or cancelled, within their kind's target.",
+		}, labels),
+		targets: map[string]time.Duration{},
+		slots:   newBusySeconds(),
+		fetch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "millrace_worker_fetch_seconds", Help: "Time of one fetch of jobs from the database.",
+			Buckets:                     prometheus.ExponentialBuckets(0.0005, 2, 14), // 0.5 ms to 4 s
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
+		}, []string{"queue"}),
+		fetched: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_worker_fetched_jobs_total", Help: "Jobs that were fetched from the database.",
+		}, []string{"queue"}),
 	}
-	for _, collector := range []prometheus.Collector{o.attempts, o.finished, o.run, o.wait, o.busy} {
+	target := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "millrace_job_target_seconds", Help: "How long a job of the kind should take from accepted to done, at the 99th percentile.",
+	}, labels)
+	for _, collector := range []prometheus.Collector{
+		o.attempts, o.finished, o.run, o.wait, o.busy, o.total, o.onTime, o.slots, o.fetch, o.fetched, target,
+	} {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("workers: metrics: %w", err)
 		}
@@ -79,6 +108,12 @@ func newObserver(logger *slog.Logger, registry prometheus.Registerer) (*observer
 		o.run.WithLabelValues(kind.Name, kind.Queue)
 		o.wait.WithLabelValues(kind.Name, kind.Queue)
 		o.busy.WithLabelValues(kind.Queue)
+		o.total.WithLabelValues(kind.Name, kind.Queue)
+		o.onTime.WithLabelValues(kind.Name, kind.Queue)
+		o.targets[kind.Name] = kind.Policy.Target
+		target.WithLabelValues(kind.Name, kind.Queue).Set(kind.Policy.Target.Seconds())
+		o.fetch.WithLabelValues(kind.Queue)
+		o.fetched.WithLabelValues(kind.Queue)
 	}
 	return o, nil
 }
@@ -108,6 +143,8 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	busy := o.busy.WithLabelValues(job.Queue)
 	busy.Inc()
 	defer busy.Dec()
+	o.slots.begin(job.Kind)
+	defer o.slots.end(job.Kind)
 
 	err := recovered(o.act(ctx, job), work)
 
@@ -122,10 +159,33 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	}
 	o.attempts.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
 	if final(outcome) {
-		o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
+		o.finish(job, outcome)
 	}
 	o.log(ctx, job, outcome, took, err)
 	return err
+}
+
+// finish measures the whole of a job that an attempt has ended.
+func (o *observer) finish(job *rivertype.JobRow, outcome string) {
+	o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
+	took := max(0, time.Since(firstRunnable(job)))
+	o.total.WithLabelValues(job.Kind, job.Queue).Observe(took.Seconds())
+	if target, ok := o.targets[job.Kind]; ok && took <= target && outcome != discarded {
+		o.onTime.WithLabelValues(job.Kind, job.Queue).Inc()
+	}
+}
+
+// IsHook implements rivertype.Hook.
+func (*observer) IsHook() bool { return true }
+
+// MetricEmit implements rivertype.HookMetricEmit.
+func (o *observer) MetricEmit(_ context.Context, params *rivertype.HookMetricEmitParams) {
+	switch m := params.Metric.(type) {
+	case *rivertype.JobGetAvailableDurationMetric:
+		o.fetch.WithLabelValues(m.Queue).Observe(m.Duration.Seconds())
+	case *rivertype.JobGetAvailableCountMetric:
+		o.fetched.WithLabelValues(m.Queue).Add(float64(m.Count))
+	}
 }
 
 // act makes the job the actor of what its attempt changes.
@@ -144,6 +204,30 @@ func runnable(job *rivertype.JobRow) time.Time {
 		return job.CreatedAt
 	}
 	return job.ScheduledAt
+}
+
+// firstRunnable is since when the job could run for the first time. What it waited
+// for its customer is not ours: when the attempt before was put off for that, the
+// time begins anew.
+func firstRunnable(job *rivertype.JobRow) time.Time {
+	if len(job.AttemptedBy) <= 1 || waitedForCustomer(job) {
+		return runnable(job)
+	}
+	first := job.CreatedAt
+	if metadata, err := jobs.MetadataOf(job); err == nil && metadata.ScheduledAt.After(first) {
+		first = metadata.ScheduledAt
+	}
+	if at := runnable(job); at.Before(first) {
+		return at // it was called up early
+	}
+	return first
+}
+
+// waitedForCustomer reports whether the job was last put off because its payment had
+// to be authenticated; see Work.
+func waitedForCustomer(job *rivertype.JobRow) bool {
+	f, ok := fault.Parse(string(job.Output()))
+	return ok && f.Code == fault.PaymentFailed
 }
 
 // end turns an attempt's error into what River is told, and names the outcome.

@@ -49,14 +49,19 @@ func (s *Set) settle(ctx context.Context, tenant string, id uuid.UUID, outcome p
 	if outcome.Status == "" {
 		return nil
 	}
-	return s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
+	ended := false
+	err := s.recorded(ctx, tenant, func(ctx context.Context, tx pgx.Tx) (err error) {
 		if !outcome.Known {
-			if err := payment.Settle(ctx, tx, tenant, id, outcome, s.now()); err != nil {
+			if ended, err = payment.Settle(ctx, tx, tenant, id, outcome, s.now()); err != nil {
 				return err
 			}
 		}
 		return also(ctx, tx)
 	})
+	if err == nil && ended {
+		s.outcomes.payment(outcome)
+	}
+	return err
 }
 
 // recorded runs the transaction that records what a provider did, also when the

@@ -78,6 +78,7 @@ type Set struct {
 	model          conversation.Model
 	scores         *scoreMetrics
 	rollups        *rollupMetrics
+	outcomes       *outcomeMetrics
 	sealed         prometheus.Counter
 	abandonedAfter time.Duration
 }
@@ -122,6 +123,10 @@ func New(opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	outcomes, err := newOutcomeMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
 	sealed, err := newSealedCounter(opts.Metrics)
 	if err != nil {
 		return nil, err
@@ -137,6 +142,7 @@ func New(opts Options) (*Runner, error) {
 		model:          opts.Model,
 		scores:         scores,
 		rollups:        rollups,
+		outcomes:       outcomes,
 		sealed:         sealed,
 		abandonedAfter: opts.AbandonedAfter,
 	}
@@ -149,11 +155,16 @@ func New(opts Options) (*Runner, error) {
 		kind.Policy.Timeout = min(kind.Policy.Timeout, longest)
 		kind.Register(registry, set)
 	}
-	client, err := river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
+	rescued, err := newRescuedCounter(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	client, err := river.NewClient(&rescueDriver{riverpgxv5.New(opts.Pool), rescued}, &river.Config{
 		ErrorHandler: &errorHandler{},
 		// River's default of 100 ms is a median of 45 ms from insert to start.
 		FetchCooldown:     time.Millisecond,
 		FetchPollInterval: time.Second,
+		Hooks:             []rivertype.Hook{observer},
 		JobTimeout:        longest,
 		Logger:            quiet(opts.Logger),
 		Middleware:        []rivertype.Middleware{observer},
@@ -169,7 +180,7 @@ func New(opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workers: river client: %w", err)
 	}
-	depth, err := newDepth(opts.Pool, client.ID(), opts.Logger, opts.Metrics)
+	depth, err := newDepth(opts.Pool, client.ID(), opts.Now, opts.Logger, opts.Metrics)
 	if err != nil {
 		return nil, err
 	}

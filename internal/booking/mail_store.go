@@ -47,9 +47,9 @@ func (s EmailStatus) before() []EmailStatus {
 // SentMail records in the tenant's transaction tx that the provider took a message
 // about a booking. To repeat it changes nothing, whatever has become of the mail
 // since; another id of the provider is another mail, which begins anew. The id is
-// empty when the provider did not tell it.
-func SentMail(ctx context.Context, tx pgx.Tx, tenant string, bookingID uuid.UUID, message, providerID string, now time.Time) error {
-	_, err := tx.Exec(ctx, `
+// empty when the provider did not tell it. moved is false when that was known.
+func SentMail(ctx context.Context, tx pgx.Tx, tenant string, bookingID uuid.UUID, message, providerID string, now time.Time) (moved bool, err error) {
+	tag, err := tx.Exec(ctx, `
 		INSERT INTO booking_mails AS mail (tenant_id, booking_id, message, provider_id, status, updated_at)
 		VALUES ($1, $2, $3, nullif($4, ''), 'sent', $5)
 		ON CONFLICT (tenant_id, booking_id, message) DO UPDATE SET
@@ -57,26 +57,28 @@ func SentMail(ctx context.Context, tx pgx.Tx, tenant string, bookingID uuid.UUID
 		WHERE mail.provider_id IS DISTINCT FROM excluded.provider_id`,
 		tenant, bookingID, message, providerID, now)
 	if err != nil {
-		return fmt.Errorf("booking: record mail: %w", err)
+		return false, fmt.Errorf("booking: record mail: %w", err)
 	}
-	return nil
+	return tag.RowsAffected() == 1, nil
 }
 
 // FailedMail records in the tenant's transaction tx that a message about a booking
 // will not be sent: EmailFailed or EmailSuppressed. One that the provider took stays
-// as it is.
-func FailedMail(ctx context.Context, tx pgx.Tx, tenant string, bookingID uuid.UUID, message string, status EmailStatus, failure *fault.Fault, now time.Time) error {
-	_, err := tx.Exec(ctx, `
+// as it is. moved is false then, and when it was known.
+func FailedMail(
+	ctx context.Context, tx pgx.Tx, tenant string, bookingID uuid.UUID, message string, status EmailStatus, failure *fault.Fault, now time.Time,
+) (moved bool, err error) {
+	tag, err := tx.Exec(ctx, `
 		INSERT INTO booking_mails AS mail (tenant_id, booking_id, message, status, failure, updated_at)
 		VALUES ($1, $2, $3, $4, $5::jsonb, $6)
 		ON CONFLICT (tenant_id, booking_id, message) DO UPDATE SET
 			status = excluded.status, failure = excluded.failure, updated_at = excluded.updated_at
-		WHERE mail.provider_id IS NULL`,
+		WHERE mail.provider_id IS NULL AND (mail.status, mail.failure) IS DISTINCT FROM (excluded.status, excluded.failure)`,
 		tenant, bookingID, message, status, failure.Error(), now)
 	if err != nil {
-		return fmt.Errorf("booking: record mail: %w", err)
+		return false, fmt.Errorf("booking: record mail: %w", err)
 	}
-	return nil
+	return tag.RowsAffected() == 1, nil
 }
 
 // MailEvent is what the provider told by itself of a mail. Events come late, twice
@@ -115,6 +117,11 @@ func (e MailEvent) Status() EmailStatus {
 	default:
 		return ""
 	}
+}
+
+// Outcomes lists what Status may return, for tables that must be complete.
+func Outcomes() []EmailStatus {
+	return []EmailStatus{EmailDelivered, EmailBounced, EmailComplained, EmailFailed, EmailSuppressed}
 }
 
 // SentMessage is a mail that the provider took.

@@ -15,18 +15,22 @@ import (
 
 const confirmation = "confirmation"
 
-func (d desk) sent(b booking.Booking, message, id string) {
+func (d desk) sent(b booking.Booking, message, id string) (moved bool) {
 	d.t.Helper()
-	require.NoError(d.t, d.worker.Tx(d.t.Context(), b.Tenant, func(tx pgx.Tx) error {
-		return booking.SentMail(d.t.Context(), tx, b.Tenant, b.ID, message, id, d.now)
+	require.NoError(d.t, d.worker.Tx(d.t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
+		moved, err = booking.SentMail(d.t.Context(), tx, b.Tenant, b.ID, message, id, d.now)
+		return err
 	}))
+	return moved
 }
 
-func (d desk) failed(b booking.Booking, message string, status booking.EmailStatus) {
+func (d desk) failed(b booking.Booking, message string, status booking.EmailStatus) (moved bool) {
 	d.t.Helper()
-	require.NoError(d.t, d.worker.Tx(d.t.Context(), b.Tenant, func(tx pgx.Tx) error {
-		return booking.FailedMail(d.t.Context(), tx, b.Tenant, b.ID, message, status, fault.New(fault.InvalidInput, "No."), d.now)
+	require.NoError(d.t, d.worker.Tx(d.t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
+		moved, err = booking.FailedMail(d.t.Context(), tx, b.Tenant, b.ID, message, status, fault.New(fault.InvalidInput, "No."), d.now)
+		return err
 	}))
+	return moved
 }
 
 func (d desk) mark(tenant string, b booking.Booking, message, id string, status booking.EmailStatus) (moved bool) {
@@ -80,7 +84,7 @@ func TestAMailOnlyMovesOn(t *testing.T) {
 				b := d.book("alice", room, fmt.Sprintf("09:%02d", 5*i))
 				mail := "mail_" + string(to)
 				require.Equal(t, pending, d.find(b).EmailStatus)
-				d.sent(b, confirmation, mail)
+				require.True(t, d.sent(b, confirmation, mail))
 				require.Equal(t, sent, d.find(b).EmailStatus)
 				if from != sent {
 					require.True(t, d.mark("alice", b, confirmation, mail, from))
@@ -95,9 +99,9 @@ func TestAMailOnlyMovesOn(t *testing.T) {
 				}
 				require.Equal(t, allowed, d.mark("alice", b, confirmation, mail, to), "%s to %s", from, to)
 				require.Equal(t, want, d.find(b).EmailStatus)
-				d.sent(b, confirmation, mail)
+				require.False(t, d.sent(b, confirmation, mail), "and is not counted again")
 				require.Equal(t, want, d.find(b).EmailStatus, "a job that repeats itself changes nothing")
-				d.failed(b, confirmation, failed)
+				require.False(t, d.failed(b, confirmation, failed))
 				require.Equal(t, want, d.find(b).EmailStatus, "what was sent did not fail")
 			}
 		})
@@ -140,7 +144,8 @@ func TestAMailThatFailedMayBeSentLater(t *testing.T) {
 	d, b := deskAtNine(t)
 	d.failed(b, confirmation, booking.EmailSuppressed)
 	require.Equal(t, booking.EmailSuppressed, d.find(b).EmailStatus)
-	d.failed(b, confirmation, booking.EmailFailed)
+	require.True(t, d.failed(b, confirmation, booking.EmailFailed))
+	require.False(t, d.failed(b, confirmation, booking.EmailFailed), "a job that repeats itself changes nothing")
 	require.Equal(t, booking.EmailFailed, d.find(b).EmailStatus)
 	var failure string
 	login := d.db.Pool(t, postgres.Login)

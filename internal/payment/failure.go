@@ -15,6 +15,11 @@ const (
 	ReasonGatewayError      Reason = "GATEWAY_ERROR"
 )
 
+// Reasons lists every reason, for tables that must be complete.
+func Reasons() []Reason {
+	return []Reason{ReasonDeclined, ReasonInsufficientFunds, ReasonInvalidAmount, ReasonActionRequired, ReasonGatewayError}
+}
+
 // Failure returns a PAYMENT_FAILED fault.
 func Failure(reason Reason, message string) *fault.Fault {
 	return fault.New(fault.PaymentFailed, message).With("reason", string(reason))

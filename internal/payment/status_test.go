@@ -1,6 +1,7 @@
 package payment_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -92,12 +93,20 @@ func find(t *testing.T, db *postgres.Tenancy, p payment.Payment) payment.Payment
 }
 
 // settle writes an outcome an hour after the payment was made, and reports
-// whether it was in time. Only a final one is refused when it is too late.
+// whether it was in time. Only a final one is refused when it is too late. A payment
+// ends by an outcome that is final when it was not before, and only then.
 func settle(t *testing.T, db *postgres.Tenancy, p payment.Payment, o payment.Outcome) (inTime bool) {
 	t.Helper()
-	err := db.Tx(t.Context(), p.Tenant, func(tx pgx.Tx) error {
-		return payment.Settle(t.Context(), tx, p.Tenant, p.ID, o, p.CreatedAt.Add(time.Hour))
+	var ended bool
+	var before payment.Status
+	err := db.Tx(t.Context(), p.Tenant, func(tx pgx.Tx) (err error) {
+		if err := tx.QueryRow(t.Context(), "SELECT status FROM payments WHERE id = $1", p.ID).Scan(&before); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		ended, err = payment.Settle(t.Context(), tx, p.Tenant, p.ID, o, p.CreatedAt.Add(time.Hour))
+		return err
 	})
+	require.Equal(t, err == nil && o.Status.Final() && !before.Final(), ended, "%s to %s", before, o.Status)
 	if err != nil {
 		require.Equal(t, fault.Unavailable, fault.From(err).Code, err)
 		require.True(t, o.Status.Final())

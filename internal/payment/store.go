@@ -166,7 +166,7 @@ func Begin(ctx context.Context, db *postgres.Tenancy, p Payment, asked int, now 
 			WHERE tenant_id = $1 AND id = $2 AND status = ANY($8)`,
 			p.Tenant, p.ID, p.Status, p.IntentID, log, asked, now, Processing.before())
 		if err == nil && tag.RowsAffected() == 0 {
-			return ended()
+			return endedMeanwhile()
 		}
 		return err
 	})
@@ -176,15 +176,16 @@ func Begin(ctx context.Context, db *postgres.Tenancy, p Payment, asked int, now 
 	return postgres.Fault(err)
 }
 
-func ended() *fault.Fault {
+func endedMeanwhile() *fault.Fault {
 	return fault.New(fault.Unavailable, "The payment ended meanwhile; its status says how.")
 }
 
 // Settle writes an outcome in the tenant's transaction tx. The payment's states
 // only lead onwards: an outcome that comes too late changes nothing, and a final
 // one that contradicts how the payment ended meanwhile is an UNAVAILABLE fault. A
-// failed capture gives the client's intent free for another payment.
-func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outcome, now time.Time) error {
+// failed capture gives the client's intent free for another payment. ended says that
+// it is this outcome that ended the payment: it was not final before.
+func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outcome, now time.Time) (ended bool, err error) {
 	var failure *string
 	if o.Failure != nil {
 		text := o.Failure.Error()
@@ -192,27 +193,34 @@ func Settle(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, o Outco
 	}
 	log, err := jsonText(o.Log, len(o.Log) == 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var expires *time.Time
 	if !o.ExpiresAt.IsZero() {
 		expires = &o.ExpiresAt
 	}
-	tag, err := tx.Exec(ctx, `
+	var before Status
+	err = tx.QueryRow(ctx, `
+		WITH before AS (SELECT status FROM payments WHERE tenant_id = $1 AND id = $2 FOR UPDATE)
 		UPDATE payments SET status = $3,
 			intent_id = CASE WHEN $3 = 'failed' AND payment_intent IS NOT NULL THEN NULL ELSE coalesce(nullif($4, ''), intent_id) END,
 			client_secret = CASE WHEN $14 THEN NULL ELSE coalesce(nullif($5, ''), client_secret) END, amount_captured = nullif($6::bigint, 0), amount_refunded = nullif(greatest(amount_refunded, $7::bigint), 0),
 			expires_at = coalesce($8, expires_at), failure = $9::jsonb, gateway_log = coalesce($10::jsonb, gateway_log),
 			gateway_requests = gateway_requests + $11, updated_at = $12
-		WHERE tenant_id = $1 AND id = $2 AND status = ANY($13)`,
-		tenant, id, o.Status, o.IntentID, o.ClientSecret, o.AmountCaptured, o.AmountRefunded, expires, failure, log, o.Asked, now, o.Status.before(), o.Status.Final())
-	if err != nil {
-		return fmt.Errorf("payment: settle: %w", err)
+		FROM before
+		WHERE tenant_id = $1 AND id = $2 AND before.status = ANY($13)
+		RETURNING before.status`,
+		tenant, id, o.Status, o.IntentID, o.ClientSecret, o.AmountCaptured, o.AmountRefunded, expires, failure, log, o.Asked, now, o.Status.before(), o.Status.Final()).Scan(&before)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows) && o.Status.Final():
+		return false, endedMeanwhile()
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("payment: settle: %w", err)
+	default:
+		return o.Status.Final() && !before.Final(), nil
 	}
-	if tag.RowsAffected() == 0 && o.Status.Final() {
-		return ended()
-	}
-	return nil
 }
 
 // Cancel ends a payment that no worker has begun, in the tenant's transaction tx.

@@ -186,7 +186,8 @@ func TestAnOutcomeStaysWithItsTenant(t *testing.T) {
 	theirs.Tenant = "mallory"
 	settle(t, l.worker, theirs, payment.Outcome{Status: payment.Captured})
 	require.Error(t, l.worker.Tx(t.Context(), "mallory", func(tx pgx.Tx) error {
-		return payment.Settle(t.Context(), tx, "alice", p.ID, payment.Outcome{Status: payment.Captured}, time.Now())
+		_, err := payment.Settle(t.Context(), tx, "alice", p.ID, payment.Outcome{Status: payment.Captured}, time.Now())
+		return err
 	}))
 	require.Equal(t, p, l.find(p))
 }

@@ -49,6 +49,7 @@ func definers() map[string]string {
 		"millrace_seal_audit millrace_worker":         "a number",
 		"millrace_audit_keep millrace_worker":         "the name of a partition that is over",
 		"millrace_audit_backlog millrace_worker":      "a time",
+		"millrace_held_back millrace_worker":          "two numbers about sessions, and nothing of what they do",
 	}
 }
 
