@@ -1,4 +1,5 @@
-// Command dashboards writes what monitoring tools read: Grafana's dashboards.
+// Command dashboards writes what monitoring tools read: Grafana's dashboards,
+// and manifests for Kubernetes's autoscalers.
 // What is on them is in queues.go, how Grafana wants it written is in grafana.go.
 package main
 
@@ -24,7 +25,7 @@ type file struct {
 // files lists everything that is generated.
 func files() ([]file, error) {
 	var all []file
-	for _, generate := range []func() ([]file, error){grafana} {
+	for _, generate := range []func() ([]file, error){grafana, autoscaling} {
 		some, err := generate()
 		if err != nil {
 			return nil, err
@@ -44,6 +45,9 @@ func run(context.Context) error {
 		return err
 	}
 	for _, f := range all {
+		if err := os.MkdirAll(filepath.Join(os.Args[1], filepath.Dir(f.path)), 0o755); err != nil { //nolint:gosec // other programs' accounts read it
+			return fmt.Errorf("write %s: %w", f.path, err)
+		}
 		if err := os.WriteFile(filepath.Join(os.Args[1], f.path), f.text, 0o644); err != nil { //nolint:gosec // other programs' accounts read it
 			return fmt.Errorf("write %s: %w", f.path, err)
 		}

@@ -121,7 +121,7 @@ func TestAFifthKindTouchesThreeFiles(t *testing.T) {
 		drawn := t.TempDir()
 		output, err = goTool(t, "run", raceFlag, kind, "./dashboards", drawn)
 		require.NoError(t, err, output)
-		dashboard, err := os.ReadFile(filepath.Join(drawn, "queues.json")) //nolint:gosec // just written
+		dashboard, err := os.ReadFile(filepath.Join(drawn, "grafana", "queues.json")) //nolint:gosec // just written
 		require.NoError(t, err)
 		require.Contains(t, string(dashboard), "echoes")
 		output, err = goTool(t, "test", raceFlag, kind, "-v", "-run", "^TestEveryKindFollowsFromTheCatalogue$", "./internal/arch")

@@ -132,15 +132,20 @@ type Obstacle struct {
 	Text string
 }
 
-// From these on something is an obstacle.
+const (
+	// LimitNear is the part of a vendor's limit from which on it holds a queue up.
+	LimitNear = 0.8
+	// SlotsTaken is the part of its slots from which on a queue waits for want of them.
+	SlotsTaken = 0.8
+)
+
+// From these on something else is an obstacle.
 const (
 	oldLook     = 30 * time.Second // the leader looks every 5 s
 	snoozedMany = 0.1
-	limitNear   = 0.8
 	poolNear    = 0.8
 	slowQuery   = 100 * time.Millisecond // a healthy one is a few
 	largeSkew   = time.Second
-	slotsTaken  = 0.8
 )
 
 // Advise works out what an observed load needs.
@@ -203,11 +208,11 @@ func processes(slots, each int) int {
 }
 
 // limited says that a vendor's limit is nearly used up.
-func (q Queue) limited() bool { return q.Limit > 0 && q.Calls >= limitNear*q.Limit }
+func (q Queue) limited() bool { return q.Limit > 0 && q.Calls >= LimitNear*q.Limit }
 
 // untaken says that jobs are late though slots are free.
 func (q Queue) untaken() bool {
-	return q.Depth && !q.Paused && q.Workers > 0 && q.late() && float64(q.Running) < slotsTaken*float64(q.Slots)
+	return q.Depth && !q.Paused && q.Workers > 0 && q.late() && float64(q.Running) < SlotsTaken*float64(q.Slots)
 }
 
 // late says that the oldest job has waited for longer than it should take in all.

@@ -15,18 +15,21 @@ import (
 	"millrace/workers"
 )
 
-// vendor is a limit of a provider's that holds for the whole account, however
+// Vendor is a limit of a provider's that holds for the whole account, however
 // many processes run.
-type vendor struct {
-	name, provider string
-	// kind is one whose queue does nothing without the provider.
-	kind string
-	// perSecond is requests.
-	perSecond float64
+type Vendor struct {
+	// Name is the vendor's for people, Provider the one in metrics.
+	Name, Provider string
+	// Queue does nothing without it.
+	Queue string
+	// PerSecond is how many requests it takes.
+	PerSecond float64
 }
 
-func vendors() []vendor {
-	return []vendor{{name: "Resend", provider: "resend", kind: jobs.BookingConfirmationEmailArgs{}.Kind(), perSecond: resendmail.DefaultRate}}
+// Vendors lists the limits that are known.
+func Vendors() []Vendor {
+	mails := jobs.Find(jobs.BookingConfirmationEmailArgs{}.Kind())
+	return []Vendor{{Name: "Resend", Provider: "resend", Queue: mails.Queue, PerSecond: resendmail.DefaultRate}}
 }
 
 // read is what was read of all signals.
@@ -104,9 +107,9 @@ func (r read) queue(queue jobs.Queue) capacity.Queue {
 	}
 	q.Load.Arrivals = r.arrivals(q, attempts)
 	r.targets(&q)
-	for _, v := range vendors() {
-		if kind := jobs.Find(v.kind); kind != nil && kind.Queue == queue.Name {
-			q.Vendor, q.Limit, q.Calls = v.name, v.perSecond, by(r["calls"], "provider")[v.provider]
+	for _, v := range Vendors() {
+		if v.Queue == queue.Name {
+			q.Vendor, q.Limit, q.Calls = v.Name, v.PerSecond, by(r["calls"], "provider")[v.Provider]
 		}
 	}
 	return q
