@@ -113,13 +113,13 @@ func loadQuery(queue string) string {
 		` / %[2]g)`, queue, capacity.DefaultGoal().Drain.Seconds()) + belowLimit(queue)
 }
 
-// ageQuery is how long the oldest job of a queue has waited, and 0 while slots are
-// free: then it is not for want of workers that it waits. It has no value without
-// a worker or without a leader either.
+// ageQuery is how long the oldest job of a queue has waited, and 0 while no attempt
+// ends: then it is not for want of workers that it waits. That slots are busy is not
+// asked for: those of jobs that are shorter than fetching one are not. It has no value
+// without a worker or without a leader either.
 func ageQuery(queue string) string {
 	return fmt.Sprintf(`max(millrace_queue_oldest_available_age_seconds{queue=%[1]q})`+
-		` * (sum(rate(millrace_worker_busy_seconds_total{queue=%[1]q}[2m])) / sum(millrace_worker_slots{queue=%[1]q}) > bool %[2]g)`,
-		queue, capacity.SlotsTaken) + belowLimit(queue)
+		` * (sum(rate(millrace_job_run_seconds_count{queue=%[1]q}[2m])) > bool 0)`, queue) + belowLimit(queue)
 }
 
 // belowLimit makes a query 0 while a vendor's limit holds the queue up: more

@@ -118,7 +118,7 @@ spec:
         threshold: "{{.SlotsPerWorker}}"
         query: >-
           {{.Load}}
-    # {{.Name}}: the oldest job's wait while the slots are taken, against the target of {{.Target}} s.
+    # {{.Name}}: the oldest job's wait while jobs are worked, against the target of {{.Target}} s.
     - type: prometheus
       name: {{.Name}}-age
       metricType: Value
@@ -170,7 +170,7 @@ spec:
         metric:
           name: {{.Name}}_slots_needed
         target: {type: AverageValue, averageValue: "{{.SlotsPerWorker}}"}
-    # {{.Name}}: the oldest job's wait while the slots are taken, against the target of {{.Target}} s.
+    # {{.Name}}: the oldest job's wait while jobs are worked, against the target of {{.Target}} s.
     - type: External
       external:
         metric:
@@ -195,7 +195,7 @@ rules:
       name: {matches: ^.*$, as: {{.Name}}_slots_needed}
       metricsQuery: >-
         {{.Load}}
-    # {{.Name}}: the oldest job's wait while the slots are taken.
+    # {{.Name}}: the oldest job's wait while jobs are worked.
     - seriesQuery: millrace_queue_oldest_available_age_seconds{queue="{{.Name}}"}
       resources: {namespaced: false}
       name: {matches: ^.*$, as: {{.Name}}_wait_seconds}

@@ -48,6 +48,10 @@ type Queue struct {
 	SlotsPerWorker int
 	// Running is how many slots are busy now.
 	Running int
+	// Attempts is how many a second end, and Saturated says that at every look there
+	// was enough waiting to fill all slots.
+	Attempts  float64
+	Saturated bool
 	// Depth says that Backlog, Oldest and Paused are known.
 	Depth  bool
 	Oldest time.Duration
@@ -132,12 +136,8 @@ type Obstacle struct {
 	Text string
 }
 
-const (
-	// LimitNear is the part of a vendor's limit from which on it holds a queue up.
-	LimitNear = 0.8
-	// SlotsTaken is the part of its slots from which on a queue waits for want of them.
-	SlotsTaken = 0.8
-)
+// LimitNear is the part of a vendor's limit from which on it holds a queue up.
+const LimitNear = 0.8
 
 // From these on something else is an obstacle.
 const (
@@ -146,6 +146,8 @@ const (
 	poolNear    = 0.8
 	slowQuery   = 100 * time.Millisecond // a healthy one is a few
 	largeSkew   = time.Second
+	// idleSlots is how many times longer than a run a slot may be held.
+	idleSlots = 3
 )
 
 // Advise works out what an observed load needs.
@@ -175,7 +177,9 @@ func Advise(o Observation, goal Goal) Advice {
 }
 
 func (q Queue) advise(goal Goal) QueueAdvice {
-	slots, driver := q.Load.Slots(goal)
+	load := q.Load
+	load.Run = q.held()
+	slots, driver := load.Slots(goal)
 	a := QueueAdvice{Queue: q, NeededSlots: slots, NeededWorkers: processes(slots, q.SlotsPerWorker)}
 	switch {
 	case q.Paused:
@@ -187,11 +191,11 @@ func (q Queue) advise(goal Goal) QueueAdvice {
 	case q.limited() && a.NeededWorkers > q.Workers:
 		return a.hold(fmt.Sprintf("%s takes %s requests/s, whatever runs here", q.Vendor, number(q.Limit)))
 	case q.untaken() && a.NeededWorkers > q.Workers:
-		return a.hold("jobs wait though slots are free")
+		return a.hold("jobs wait though its slots are free most of the time")
 	case q.Load.Run <= 0 && q.Load.Backlog > 0:
 		return a.hold("no attempt has ended yet, so how long one takes is not known")
 	}
-	a.Reason = q.reason(goal, slots, driver)
+	a.Reason = q.reason(goal, load, slots, driver)
 	return a
 }
 
@@ -210,18 +214,31 @@ func processes(slots, each int) int {
 // limited says that a vendor's limit is nearly used up.
 func (q Queue) limited() bool { return q.Limit > 0 && q.Calls >= LimitNear*q.Limit }
 
-// untaken says that jobs are late though slots are free.
+// held returns how long an attempt holds a slot: for its run, and until the slot
+// has its next job, which is found out while there are always enough that wait.
+func (q Queue) held() time.Duration {
+	if !q.Saturated || q.Attempts <= 0 {
+		return q.Load.Run
+	}
+	held := time.Duration(float64(q.Slots) / q.Attempts * float64(time.Second))
+	return max(q.Load.Run, min(held, idleSlots*q.Load.Run))
+}
+
+// untaken says that jobs are late though slots are free most of the time.
 func (q Queue) untaken() bool {
-	return q.Depth && !q.Paused && q.Workers > 0 && q.late() && float64(q.Running) < SlotsTaken*float64(q.Slots)
+	return q.Saturated && !q.Paused && q.Workers > 0 && q.late() && float64(q.Slots) > idleSlots*q.Attempts*q.Load.Run.Seconds()
 }
 
 // late says that the oldest job has waited for longer than it should take in all.
 func (q Queue) late() bool { return q.Target > 0 && q.Oldest > q.Target }
 
-// reason says in words what asks for as many slots.
-func (q Queue) reason(goal Goal, slots int, driver Driver) string {
-	load := q.Load
+// reason says in words what asks for as many slots. load is that of the queue, with
+// the time that a slot is held.
+func (q Queue) reason(goal Goal, load Load, slots int, driver Driver) string {
 	rate := fmt.Sprintf("%s attempts/s of %s keep %s slots busy", number(load.Arrivals), short(load.Run), number(load.Busy()))
+	if load.Run > q.Load.Run+q.Load.Run/20 {
+		rate = fmt.Sprintf("%s attempts/s that hold a slot for %s, %s of it at work, keep %s busy", number(load.Arrivals), short(load.Run), short(q.Load.Run), number(load.Busy()))
+	}
 	switch driver {
 	case Utilisation:
 		return fmt.Sprintf("%s; with %d they are busy for at most %.0f %% of the time", rate, slots, goal.Utilisation*100)
@@ -247,8 +264,9 @@ func (q Queue) obstacles() []Obstacle {
 		add(QueuePaused, "is paused, with %s jobs waiting: resume it when the reason is gone", number(q.Load.Backlog))
 	}
 	if q.untaken() {
-		add(NotTaken, "has jobs that have waited for %s while %d of %d slots are busy: look at the workers' log and the time that fetching takes",
-			short(q.Oldest), q.Running, q.Slots)
+		add(NotTaken, "has jobs that have waited for %s, and its %d slots end %s attempts/s of %s: they are free most of the time. "+
+			"The database or the processors are slow, or a worker has too few slots for jobs this short (QUEUES); where none end, see the workers' log",
+			short(q.Oldest), q.Slots, number(q.Attempts), short(q.Load.Run))
 	}
 	if q.Load.Slack <= 0 && q.Slow != "" {
 		add(RunTooLong, "cannot meet its target: one attempt in a hundred of %s runs for %s or longer; find out what it waits for", q.Slow, short(q.Slowest))

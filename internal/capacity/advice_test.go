@@ -17,7 +17,7 @@ func steady() Observation {
 		Queues: []Queue{
 			{
 				Name: "payments", Target: 5 * time.Second, Slow: "payment_capture", Slowest: 400 * time.Millisecond,
-				Workers: 2, Slots: 4, SlotsPerWorker: 2, Running: 2, Depth: true, Enqueued: 10, Finished: 10,
+				Workers: 2, Slots: 4, SlotsPerWorker: 2, Running: 2, Depth: true, Enqueued: 10, Finished: 10, Attempts: 10,
 				Load: Load{Arrivals: 10, Run: 200 * time.Millisecond, Slack: 4600 * time.Millisecond},
 			},
 			{Name: "emails", Target: 30 * time.Second, Workers: 2, Slots: 40, SlotsPerWorker: 20, Depth: true, Load: Load{Slack: 30 * time.Second}},
@@ -76,11 +76,30 @@ func TestAdvice(t *testing.T) {
 		{"far from the vendor's limit", func(_ *Observation, q *Queue) { q.Vendor, q.Limit, q.Calls = "Acme", 2, 1 }, Enough, 2, false, noReason, nil},
 		{"told to wait", func(_ *Observation, q *Queue) { q.Snoozed = 0.2 }, Enough, 2, false, noReason, []Cause{ToldToWait}},
 		{
-			"late though slots are free", func(_ *Observation, q *Queue) { q.Oldest, q.Load.Backlog = time.Minute, 10_000 }, Enough, 2, true,
-			"jobs wait though slots are free",
-			[]Cause{NotTaken},
+			"late though slots are free", func(_ *Observation, q *Queue) {
+				q.Oldest, q.Saturated, q.Load.Backlog, q.Attempts = time.Minute, true, 10_000, 6
+			}, Enough, 2, true, "jobs wait though its slots are free most of the time", []Cause{NotTaken},
 		},
-		{"late with busy slots", func(_ *Observation, q *Queue) { q.Oldest, q.Running, q.Load.Backlog = time.Minute, 4, 10_000 }, More, 5, false, noReason, nil},
+		{
+			"late and nothing ends", func(_ *Observation, q *Queue) {
+				q.Oldest, q.Saturated, q.Load.Backlog, q.Attempts = time.Minute, true, 10_000, 0
+			}, Enough, 2, true, "jobs wait though its slots are free most of the time", []Cause{NotTaken},
+		},
+		{
+			"late with slots that are held for longer than jobs run", func(_ *Observation, q *Queue) {
+				q.Oldest, q.Saturated, q.Load.Backlog, q.Load.Arrivals, q.Attempts = time.Minute, true, 100, 15, 10
+			}, More, 5, false, "15 attempts/s that hold a slot for 400ms, 200ms of it at work, keep 6 busy; with 9 they are busy for at most 70 % of the time", nil,
+		},
+		{
+			"slots that are held for long, but nobody is late", func(_ *Observation, q *Queue) {
+				q.Saturated, q.Load.Backlog, q.Attempts = true, 100, 1
+			}, More, 5, false, "10 attempts/s that hold a slot for 600ms, 200ms of it at work, keep 6 busy; with 9 they are busy for at most 70 % of the time", nil,
+		},
+		{
+			"late with busy slots", func(_ *Observation, q *Queue) {
+				q.Oldest, q.Saturated, q.Load.Backlog, q.Attempts = time.Minute, true, 10_000, 20
+			}, More, 5, false, noReason, nil,
+		},
 		{
 			"nobody works it", func(_ *Observation, q *Queue) { q.Workers, q.Slots, q.Load.Backlog = 0, 0, 1 }, More, 4, false,
 			"it has work, and no worker takes it", nil,

@@ -100,6 +100,7 @@ func (r read) queue(queue jobs.Queue) capacity.Queue {
 	q.Capped = q.Load.Backlog >= workers.DepthCap
 
 	attempts := of("attempts")
+	q.Attempts, q.Saturated = attempts, q.Slots > 0 && of("least") >= float64(q.Slots)
 	if attempts > 0 {
 		q.Load.Run, q.Snoozed = seconds(of("run")/attempts), of("snoozed")/attempts
 	} else if all := of("attempts_all"); all > 0 {

@@ -179,6 +179,8 @@ func TestProcessesAreObserved(t *testing.T) {
 	require.InDelta(t, 0.2, payments.Snoozed, 1e-9)
 	require.Equal(t, 5*time.Second, payments.Target)
 	require.InDelta(t, 150, payments.Load.Backlog, 0, "two leaders are not counted twice")
+	require.InDelta(t, 10, payments.Attempts, 1e-9)
+	require.True(t, payments.Saturated, "100 waited before and 150 after, for 80 slots")
 	require.InDelta(t, 10+6, payments.Load.Arrivals, 1e-9, "what was tried, and what the queue grew by")
 	require.Equal(t, 150*time.Millisecond, payments.Load.Run, "of those that ended in the time")
 	// All of the time ran for 0.1 s to 0.2 s.
@@ -190,6 +192,21 @@ func TestProcessesAreObserved(t *testing.T) {
 	require.InDelta(t, 2, emails.Limit, 0)
 	require.False(t, emails.Depth)
 	require.Equal(t, 20, emails.SlotsPerWorker, "where nobody works it, what the catalogue says")
+}
+
+func TestAQueueThatWasShortOfJobsIsNotSaturated(t *testing.T) {
+	t.Parallel()
+	gauge := func(n string) string {
+		return "millrace_worker_slots{queue=\"payments\"} 50\nmillrace_queue_jobs{queue=\"payments\",state=\"available\"} " + n + "\n"
+	}
+	for then, saturated := range map[string]bool{"50": true, "49": false} {
+		one := newProcess(t, gauge(then))
+		scrapes, err := looks(t, func() { one.say(gauge("1000")) }, one)
+		require.NoError(t, err)
+		o, err := Load(t.Context(), scrapes, time.Unix(1_000_010, 0))
+		require.NoError(t, err)
+		require.Equal(t, saturated, o.Queues[0].Saturated, then)
+	}
 }
 
 func TestArrivals(t *testing.T) {
@@ -274,6 +291,7 @@ func TestSignalsAsPromQL(t *testing.T) {
 	for name, query := range map[string]string{
 		"snoozed": `sum by (queue) (rate(millrace_job_attempts_total{outcome=~"snoozed"}[300s]))`,
 		"growth":  `deriv(max by (queue, state) (millrace_queue_jobs{state=~"available|running"})[300s:15s])`,
+		"least":   `min_over_time(max by (queue, state) (millrace_queue_jobs{state=~"available"})[300s:15s])`,
 		"look":    `max (millrace_queue_observation_timestamp_seconds)`,
 		"workers": `count by (queue) (millrace_worker_slots)`,
 	} {

@@ -185,6 +185,8 @@ func (s *Scrapes) read(_ context.Context, sig signal) ([]value, error) {
 		return sig.folded(s.rates(sig.metric)), nil
 	case growth:
 		return s.growth(sig), nil
+	case lowest:
+		return sig.foldedBy(least, append(sig.folded(s.first.of(sig.metric)), sig.folded(s.second.of(sig.metric))...)), nil
 	case now:
 	}
 	return sig.folded(s.second.of(sig.metric)), nil
@@ -270,6 +272,12 @@ func (s *Scrapes) looked() float64 {
 		}
 	}
 	return longest.Seconds()
+}
+
+// foldedBy is folded in another way.
+func (s signal) foldedBy(f fold, all []value) []value {
+	s.fold = f
+	return s.folded(all)
 }
 
 // folded leaves the series that count, and folds them.

@@ -28,6 +28,8 @@ const (
 	perSecond
 	// growth is how fast a gauge grows, after the series were folded.
 	growth
+	// lowest is the least that a gauge was, after the series were folded.
+	lowest
 )
 
 // signal is one thing that is read: a metric, its series folded by some labels.
@@ -74,6 +76,7 @@ func signals() map[string]signal {
 
 		"depth":  {metric: "millrace_queue_jobs", fold: most, by: []string{"queue", "state"}, where: "state", values: []string{"available"}},
 		"growth": {metric: "millrace_queue_jobs", fold: most, by: []string{"queue", "state"}, of: growth, where: "state", values: []string{"available", "running"}},
+		"least":  {metric: "millrace_queue_jobs", fold: most, by: []string{"queue", "state"}, of: lowest, where: "state", values: []string{"available"}},
 		"oldest": {metric: "millrace_queue_oldest_available_age_seconds", fold: most, by: queue},
 		"paused": {metric: "millrace_queue_paused", fold: most, by: queue},
 		"look":   {metric: "millrace_queue_observation_timestamp_seconds", fold: most},
@@ -106,9 +109,9 @@ func (s signal) promQL(window int) string {
 	case perSecond:
 		selector = fmt.Sprintf("rate(%s[%ds])", selector, window)
 	case growth:
-		// In steps of a twentieth, so that a leader's last values are not looked at for
-		// long after another one has taken over.
 		return fmt.Sprintf("deriv(%s%s (%s)[%ds:%ds])", s.fold, by, selector, window, max(1, window/20))
+	case lowest:
+		return fmt.Sprintf("min_over_time(%s%s (%s)[%ds:%ds])", s.fold, by, selector, window, max(1, window/20))
 	case now:
 	}
 	return fmt.Sprintf("%s%s (%s)", s.fold, by, selector)
