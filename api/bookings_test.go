@@ -194,6 +194,9 @@ func TestResendsEventsMoveAMailForward(t *testing.T) {
 	}
 	require.Equal(t, 409, deliver("email.delivered", "mail-2", 0, signing), "it may not be written down yet")
 	require.Equal(t, 200, deliver("email.delivered", "mail-2", time.Minute, signing), "another program's")
+	for event, n := range map[string]float64{"delivered": 1, "bounced": 1, "complained": 0, "failed": 0, "suppressed": 0} {
+		require.InDelta(t, n, s.counted("millrace_mail_events_total", "event", event), 0, "%s: once, and not when it changed nothing", event)
+	}
 	var suppressed int
 	require.NoError(t, s.login.QueryRow(t.Context(), "SELECT count(*) FROM suppressed_addresses WHERE tenant_id = 'alice'").Scan(&suppressed))
 	require.Equal(t, 1, suppressed)

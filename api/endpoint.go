@@ -78,7 +78,7 @@ func register[I, O any](s *Server, api huma.API, op huma.Operation, scope apikey
 	if strings.Contains(op.Path, "{") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}
-	op.Middlewares = append(op.Middlewares, s.authenticate(scope), s.limit(op))
+	op.Middlewares = append(op.Middlewares, s.authenticate, s.limit(op, scope), s.authorize(scope))
 	open(s, api, op, endpoint)
 }
 
@@ -96,22 +96,30 @@ func open[I, O any](s *Server, api huma.API, op huma.Operation, endpoint func(co
 	})
 }
 
-func (s *Server) authenticate(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
+func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
+	c := humagin.Unwrap(ctx)
+	key, err := s.verify(ctx.Context(), ctx.Header("Authorization"))
+	if err != nil {
+		s.abort(c, s.refusal(ctx.Context(), c.ClientIP(), fault.From(err)))
+		return
+	}
+	c.Set(tenantKey, key.Tenant)
+	ctx = huma.WithContext(ctx, actAs(ctx.Context(), key.Actor()))
+	next(huma.WithValue(ctx, principalKey{}, key))
+}
+
+// authorize refuses keys without the scope, and notes in the audit log that it did.
+// It stands behind limit: a key that hammers costs no transaction each time.
+func (s *Server) authorize(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		c, op := humagin.Unwrap(ctx), ctx.Operation()
-		key, err := s.verify(ctx.Context(), ctx.Header("Authorization"))
-		if err == nil && !key.Has(scope) {
-			err = lacks(scope)
+		if key := principal(ctx.Context()); !key.Has(scope) {
+			op := ctx.Operation()
 			asked := audit.Entry{Action: "requested", ResourceType: "route", ResourceID: op.Method + " " + op.Path}
-			s.recordRefusal(actAs(ctx.Context(), key.Actor()), key.Tenant, asked, scope)
-		}
-		if err != nil {
-			s.abort(c, s.refusal(ctx.Context(), c.ClientIP(), fault.From(err)))
+			s.recordRefusal(ctx.Context(), key.Tenant, asked, scope)
+			s.abort(humagin.Unwrap(ctx), lacks(scope))
 			return
 		}
-		c.Set(tenantKey, key.Tenant)
-		ctx = huma.WithContext(ctx, actAs(ctx.Context(), key.Actor()))
-		next(huma.WithValue(ctx, principalKey{}, key))
+		next(ctx)
 	}
 }
 

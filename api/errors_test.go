@@ -17,12 +17,50 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
+	"millrace/internal/apikey"
 	"millrace/internal/fault"
 	"millrace/internal/telemetry"
 )
 
 func testLogger(w io.Writer) *slog.Logger {
 	return telemetry.NewLogger(w, telemetry.LogOptions{Service: "test", Level: slog.LevelDebug})
+}
+
+func TestErrorsAreCountedByTheirCode(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	payments := func(body, contentType string) request {
+		return request{method: "POST", path: "/v1/payments", key: s.alice, body: body, header: map[string]string{"Idempotency-Key": "k", "Content-Type": contentType}}
+	}
+	const json = "application/json"
+	want := map[fault.Code]float64{}
+	for _, c := range []struct {
+		request request
+		code    fault.Code
+	}{
+		{request{method: "GET", path: "/v1/jobs"}, fault.AuthRequired},
+		{request{method: "GET", path: "/v1/jobs", key: s.key("alice", apikey.MetricsWrite)}, fault.TenantAccessDenied},
+		{request{method: "GET", path: "/v1/nothing"}, fault.NotFound},
+		{request{method: "GET", path: "/v1/jobs/4711", key: s.alice}, fault.NotFound},
+		{request{method: "DELETE", path: "/v1/payments"}, fault.MethodNotAllowed},
+		{request{method: "GET", path: "/v1/jobs?limit=x", key: s.alice}, fault.InvalidInput}, // huma finds it
+		{payments("{", json), fault.InvalidInput},
+		{payments(`{"description":"`+strings.Repeat("x", 1<<20)+`"}`, json), fault.PayloadTooLarge},
+		{payments("a=1", "application/x-www-form-urlencoded"), fault.UnsupportedMediaType},
+		{request{method: "GET", path: "/healthz"}, ""},
+		{request{method: "GET", path: "/v1/jobs", key: s.alice}, ""},
+	} {
+		a := s.do(c.request)
+		if c.code != "" {
+			require.EqualValues(t, c.code, a.code())
+			want[c.code]++
+		}
+		for _, code := range fault.Codes() {
+			// The answer may be there before it is counted.
+			require.Eventually(t, func() bool { return s.counted("millrace_http_errors_total", "code", string(code)) == want[code] },
+				10*time.Second, time.Millisecond, "%s after %s %s", code, c.request.method, c.request.path)
+		}
+	}
 }
 
 // secret stands for input: no answer and no log may repeat it.

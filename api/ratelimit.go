@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
+	"millrace/internal/apikey"
 	"millrace/internal/fault"
 	"millrace/internal/intake"
 	"millrace/internal/ratelimit"
@@ -24,16 +25,22 @@ func countedAs(op *huma.Operation, class ratelimit.Class) {
 	op.Metadata = map[string]any{classKey: class}
 }
 
-// limit counts each request of an operation, once its key is known.
-func (s *Server) limit(op huma.Operation) func(huma.Context, func(huma.Context)) {
+// limit counts each request of an operation, once its key is known; also those that
+// the scope refuses, of which no endpoint counts its own.
+func (s *Server) limit(op huma.Operation, scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	class := ratelimit.Writes
 	if op.Method == http.MethodGet {
 		class = ratelimit.Reads
 	}
+	refused := class
 	if own, ok := op.Metadata[classKey].(ratelimit.Class); ok {
 		class = own
 	}
 	return func(ctx huma.Context, next func(huma.Context)) {
+		class := class
+		if class == "" && !principal(ctx.Context()).Has(scope) {
+			class = refused
+		}
 		if class != "" {
 			if err := s.count(ctx.Context(), ratelimit.Take{Class: class}); err != nil {
 				s.abort(humagin.Unwrap(ctx), fault.From(err))

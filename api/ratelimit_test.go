@@ -177,15 +177,32 @@ func TestARequestTooManyIsToldWhenToComeBack(t *testing.T) {
 	require.Empty(t, policy, "what is off is not told")
 }
 
-func TestWhoMayNotCountsNothing(t *testing.T) {
+// A key that hammers at what it may not do is stopped before each refusal costs the
+// database an entry in the audit log.
+func TestWhoMayNotIsCountedBeforeItIsWrittenDown(t *testing.T) {
 	t.Parallel()
-	l := newLimitedSite(t, "reads=1/h")
-	blind := l.key("alice", apikey.JobsWrite)
-	a := l.do(request{method: "GET", path: "/v1/jobs", key: blind})
-	require.Equal(t, 403, a.status)
-	policy, _ := l.told(a)
-	require.Empty(t, policy)
-	require.Equal(t, 200, l.do(request{method: "GET", path: "/v1/jobs", key: l.alice}).status)
+	for _, r := range []request{
+		{method: "GET", path: "/v1/jobs"},
+		{method: "POST", path: "/v1/jobs", body: `{"kind":"payment_capture"}`}, // which counts by what the body says
+	} {
+		t.Run(r.method, func(t *testing.T) {
+			t.Parallel()
+			l := newLimitedSite(t, "reads=2/h,writes=2/h")
+			r.key = l.key("alice", apikey.MetricsWrite)
+			for range 2 {
+				a := l.do(r)
+				require.Equal(t, 403, a.status)
+				policy, _ := l.told(a)
+				require.NotEmpty(t, policy)
+			}
+			for range 3 {
+				require.Equal(t, 429, l.do(r).status)
+			}
+			var entries int
+			require.NoError(t, l.login.QueryRow(t.Context(), "SELECT count(*) FROM audit_pending WHERE action = 'requested'").Scan(&entries))
+			require.Equal(t, 2, entries)
+		})
+	}
 }
 
 func TestAKeyMayHaveRatesOfItsOwn(t *testing.T) {

@@ -71,19 +71,27 @@ func (s *site) jobs(id string) (list []string) {
 }
 
 // events counts the events of all providers with an outcome.
-func (s *site) events(outcome string) (n float64) {
+func (s *site) events(outcome string) float64 {
+	s.t.Helper()
+	return s.counted("millrace_provider_events_total", "outcome", outcome)
+}
+
+// counted adds up the counters of a name that have a label.
+func (s *site) counted(name, label, value string) (n float64) {
 	s.t.Helper()
 	families, err := s.registry.Gather()
 	require.NoError(s.t, err)
+	found := false
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
-			for _, label := range metric.GetLabel() {
-				if family.GetName() == "millrace_provider_events_total" && label.GetName() == "outcome" && label.GetValue() == outcome {
-					n += metric.GetCounter().GetValue()
+			for _, pair := range metric.GetLabel() {
+				if family.GetName() == name && pair.GetName() == label && pair.GetValue() == value {
+					n, found = n+metric.GetCounter().GetValue(), true
 				}
 			}
 		}
 	}
+	require.True(s.t, found, "%s is there from the start with %s=%s", name, label, value)
 	return n
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"millrace/internal/devpg"
 	"millrace/internal/postgres"
 	"millrace/migrations"
+	"millrace/workers"
 )
 
 func benchCommand() *cobra.Command {
@@ -29,9 +29,10 @@ Postgres (fsync and synchronous_commit on) in a temporary folder and prints the
 median, minimum and maximum of interleaved rounds. Ratios travel; figures do not.`,
 		Example: `  millrace bench intake --connections 64
   millrace bench metrics --points 1000000
+  millrace bench scrape --jobs 1000,100000
   millrace bench workers --slots 2`,
 	}
-	return group(cmd, benchIntake(), benchMetrics(), benchWorkers(), benchWorker())
+	return group(cmd, benchIntake(), benchMetrics(), benchScrape(), benchWorkers(), benchWorker())
 }
 
 func benchIntake() *cobra.Command {
@@ -93,76 +94,42 @@ func benchMetrics() *cobra.Command {
 	return cmd
 }
 
-func benchWorkers() *cobra.Command {
-	var opts bench.WorkersOptions
+func benchScrape() *cobra.Command {
+	var opts bench.ScrapeOptions
 	cmd := &cobra.Command{
-		Use:   "workers",
-		Short: "Payments that take 50 ms, worked by 1, 2 and 4 processes",
-		Long: `Measure how the work done grows with the worker processes: payments whose gateway takes
-50 ms and costs nothing, through the whole worker stack, with a process for each worker.
-Where the ratio stays behind the number of processes, the processors or the database are
-used up: fewer --slots show the ratio without that.`,
-		Args: takes(0, 0, ""),
+		Use:   "scrape",
+		Short: "What the figures of queues cost the database, against a GROUP BY over all jobs",
+		Args:  takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if opts.Slots < 1 || opts.Latency <= 0 || opts.Rounds < 1 || opts.Round <= 0 || slices.ContainsFunc(opts.Processes, func(n int) bool { return n < 1 }) {
-				return misuse(cmd, "--processes, --slots, --latency, --rounds and --round must be positive")
-			}
 			return withPrivateDatabase(cmd.Context(), func(ctx context.Context, url, server string) error {
-				self, err := os.Executable()
-				if err != nil {
-					return fmt.Errorf("this program's path: %w", err)
-				}
 				opts.DatabaseURL = url
 				opts.Progress = func(text string) { _, _ = fmt.Fprintln(cmd.ErrOrStderr(), text) }
-				opts.Command = []string{self, "bench", "worker", "--slots", strconv.Itoa(opts.Slots), "--latency", opts.Latency.String()}
 				out := cmd.OutOrStdout()
-				_, _ = fmt.Fprintf(out, "%d CPUs (%s/%s), %s, %s, fsync=on synchronous_commit=on\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), server)
-				_, _ = fmt.Fprintf(out, "payments of %s, %d slots a worker, %d rounds of %s after a warm-up; workers and database on one machine\n\n",
-					opts.Latency, opts.Slots, opts.Rounds, opts.Round)
-				figures, err := bench.Workers(ctx, opts)
+				_, _ = fmt.Fprintf(out, "%d CPUs (%s/%s), %s, %s\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), server)
+				_, _ = fmt.Fprintf(out, "the leader's look, every 5 s however many scrape, which counts at most %d jobs of a queue and state; %d rounds\n\n", workers.DepthCap, opts.Rounds)
+				figures, err := bench.Scrape(ctx, opts)
 				if err != nil {
 					return err
 				}
-				return printWorkers(out, opts, figures)
+				return printScrape(out, figures)
 			})
 		},
 	}
-	cmd.Flags().IntSliceVar(&opts.Processes, "processes", []int{1, 2, 4}, "numbers of worker processes")
-	cmd.Flags().IntVar(&opts.Slots, "slots", 4, "jobs that each runs at once")
-	cmd.Flags().DurationVar(&opts.Latency, "latency", 50*time.Millisecond, "time that the gateway takes")
-	cmd.Flags().IntVar(&opts.Rounds, "rounds", 3, "rounds of each number of processes")
-	cmd.Flags().DurationVar(&opts.Round, "round", 5*time.Second, "length of a round")
+	cmd.Flags().IntSliceVar(&opts.Jobs, "jobs", []int{1000, 1_000_000, 5_000_000}, "how many jobs wait, in rising order")
+	cmd.Flags().IntVar(&opts.Finished, "finished", 100_000, "jobs that are worked off in the end, without a vacuum")
+	cmd.Flags().IntVar(&opts.Rounds, "rounds", 9, "rounds of each")
 	return cmd
 }
 
-// benchWorker is a process of benchWorkers.
-func benchWorker() *cobra.Command {
-	var opts bench.WorkerOptions
-	cmd := &cobra.Command{
-		Use:    "worker",
-		Short:  "One worker of bench workers",
-		Hidden: true,
-		Args:   takes(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts.Log, opts.DatabaseURL = cmd.OutOrStdout(), os.Getenv("DATABASE_URL")
-			return bench.Worker(cmd.Context(), opts)
-		},
-	}
-	cmd.Flags().IntVar(&opts.Slots, "slots", 1, "jobs that it runs at once")
-	cmd.Flags().DurationVar(&opts.Latency, "latency", 0, "time that the gateway takes")
-	return cmd
-}
-
-// printWorkers prints each number of processes with its ratio to the first, and
-// the part of what its slots can do at most.
-func printWorkers(out io.Writer, opts bench.WorkersOptions, figures []*bench.WorkersFigures) error {
+// printScrape prints each look with its ratio to the one with the fewest jobs.
+func printScrape(out io.Writer, figures []bench.ScrapeFigures) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(table, "workers\tjobs/s\tmin\tmax\tratio\tof the slots\t")
-	first := median(figures[0].PerSecond)
+	_, _ = fmt.Fprintln(table, "jobs\tlook ms\tmin\tmax\tfirst\tratio\tGROUP BY ms\tmin\tmax\t")
 	for _, f := range figures {
-		perSecond := median(f.PerSecond)
-		_, _ = fmt.Fprintf(table, "%d\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f %%\t\n", f.Processes, perSecond, slices.Min(f.PerSecond), slices.Max(f.PerSecond),
-			perSecond/first, perSecond/f.Best(opts)*100)
+		_, _ = fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%.1f\t%.1f\t%.1f\t\n", f.Name,
+			milliseconds(median(f.Look)), milliseconds(slices.Min(f.Look)), milliseconds(slices.Max(f.Look)), milliseconds(f.First),
+			float64(median(f.Look))/float64(median(figures[0].Look)),
+			milliseconds(median(f.Plain)), milliseconds(slices.Min(f.Plain)), milliseconds(slices.Max(f.Plain)))
 	}
 	return table.Flush()
 }

@@ -24,10 +24,10 @@ func (d desk) sent(b booking.Booking, message, id string) (moved bool) {
 	return moved
 }
 
-func (d desk) failed(b booking.Booking, message string, status booking.EmailStatus) (moved bool) {
+func (d desk) failed(b booking.Booking, status booking.EmailStatus) (moved bool) {
 	d.t.Helper()
 	require.NoError(d.t, d.worker.Tx(d.t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
-		moved, err = booking.FailedMail(d.t.Context(), tx, b.Tenant, b.ID, message, status, fault.New(fault.InvalidInput, "No."), d.now)
+		moved, err = booking.FailedMail(d.t.Context(), tx, b.Tenant, b.ID, confirmation, status, fault.New(fault.InvalidInput, "No."), d.now)
 		return err
 	}))
 	return moved
@@ -101,7 +101,7 @@ func TestAMailOnlyMovesOn(t *testing.T) {
 				require.Equal(t, want, d.find(b).EmailStatus)
 				require.False(t, d.sent(b, confirmation, mail), "and is not counted again")
 				require.Equal(t, want, d.find(b).EmailStatus, "a job that repeats itself changes nothing")
-				require.False(t, d.failed(b, confirmation, failed))
+				require.False(t, d.failed(b, failed))
 				require.Equal(t, want, d.find(b).EmailStatus, "what was sent did not fail")
 			}
 		})
@@ -142,10 +142,10 @@ func TestAnEventIsAboutOneMail(t *testing.T) {
 func TestAMailThatFailedMayBeSentLater(t *testing.T) {
 	t.Parallel()
 	d, b := deskAtNine(t)
-	d.failed(b, confirmation, booking.EmailSuppressed)
+	d.failed(b, booking.EmailSuppressed)
 	require.Equal(t, booking.EmailSuppressed, d.find(b).EmailStatus)
-	require.True(t, d.failed(b, confirmation, booking.EmailFailed))
-	require.False(t, d.failed(b, confirmation, booking.EmailFailed), "a job that repeats itself changes nothing")
+	require.True(t, d.failed(b, booking.EmailFailed))
+	require.False(t, d.failed(b, booking.EmailFailed), "a job that repeats itself changes nothing")
 	require.Equal(t, booking.EmailFailed, d.find(b).EmailStatus)
 	var failure string
 	login := d.db.Pool(t, postgres.Login)

@@ -383,4 +383,7 @@ func TestScheduledSubmissionsWait(t *testing.T) {
 	require.Equal(t, intake.StateScheduled, job.State)
 	require.Equal(t, s.ScheduledAt, job.ScheduledAt)
 	require.Equal(t, 3, job.Priority)
+	var at time.Time
+	require.NoError(t, b.login.QueryRow(t.Context(), "SELECT (metadata ->> 'scheduled_at')::timestamptz FROM river_job").Scan(&at))
+	require.WithinDuration(t, s.ScheduledAt, at, 0, "River's own column changes with each retry")
 }
