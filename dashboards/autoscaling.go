@@ -56,18 +56,17 @@ type scaling struct {
 	Connections int
 	// Grace is terminationGracePeriodSeconds.
 	Grace int
-	// Percent is how busy the slots may be.
-	Percent int
-	Stop    time.Duration
+	// Utilisation is how busy the slots may be, and Percent the same for people.
+	Utilisation float64
+	Percent     int
+	Stop        time.Duration
 }
 
 // scaledQueue is what one queue scales by.
 type scaledQueue struct {
 	Name string
-	// Load is the query of the slots that the queue needs, and SlotsPerWorker how
-	// many of them one worker is for.
-	Load           string
-	SlotsPerWorker string
+	// Load is the query of what the queue needs, in workers.
+	Load string
 	// Age is the query of the oldest job's wait, and Target how long it may be.
 	Age    string
 	Target string
@@ -77,15 +76,15 @@ func newScaling() scaling {
 	goal := capacity.DefaultGoal()
 	s := scaling{
 		Min: minWorkers, Max: maxWorkers, Connections: maxWorkers * workerpool.MaxConns,
-		Grace:   int((workers.DefaultStopTimeout + killMargin).Seconds()),
-		Percent: int(goal.Utilisation * 100),
-		Stop:    workers.DefaultStopTimeout,
+		Grace:       int((workers.DefaultStopTimeout + killMargin).Seconds()),
+		Utilisation: goal.Utilisation, Percent: int(goal.Utilisation * 100),
+		Stop: workers.DefaultStopTimeout,
 	}
 	for _, queue := range jobs.Queues() {
 		s.Queues = append(s.Queues, scaledQueue{
 			Name: queue.Name,
-			Load: loadQuery(queue.Name), SlotsPerWorker: strconv.FormatFloat(float64(queue.Slots)*goal.Utilisation, 'f', -1, 64),
-			Age: ageQuery(queue.Name), Target: strconv.FormatFloat(tightest(queue.Name).Seconds(), 'f', -1, 64),
+			Load: loadQuery(queue.Name),
+			Age:  ageQuery(queue.Name), Target: strconv.FormatFloat(tightest(queue.Name).Seconds(), 'f', -1, 64),
 		})
 	}
 	return s
@@ -102,15 +101,16 @@ func tightest(queue string) time.Duration {
 	return target
 }
 
-// loadQuery is the slots that a queue needs: those that were busy, and those that
-// work off what waits within capacity.Goal's time. Without a worker or without a
-// leader it has no value rather than 0: nobody knows, so nothing may be taken away.
+// loadQuery is the slots that a queue needs, those that were busy and those that
+// work off what waits within capacity.Goal's time, over those of one worker. Without
+// a worker or without a leader it has no value rather than 0: nobody knows, so
+// nothing may be taken away.
 func loadQuery(queue string) string {
 	return fmt.Sprintf(`(sum(rate(millrace_worker_busy_seconds_total{queue=%[1]q}[2m]))`+
 		` + max(millrace_queue_jobs{queue=%[1]q, state="available"})`+
 		` * sum(rate(millrace_job_run_seconds_sum{queue=%[1]q}[5m]))`+
 		` / clamp_min(sum(rate(millrace_job_run_seconds_count{queue=%[1]q}[5m])), 0.001)`+
-		` / %[2]g)`, queue, capacity.DefaultGoal().Drain.Seconds()) + belowLimit(queue)
+		` / %[2]g) / max(millrace_worker_slots{queue=%[1]q})`, queue, capacity.DefaultGoal().Drain.Seconds()) + belowLimit(queue)
 }
 
 // ageQuery is how long the oldest job of a queue has waited, and 0 while no attempt

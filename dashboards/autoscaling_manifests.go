@@ -108,14 +108,14 @@ spec:
   # "false" makes "no data" an error, for the fallback, and not a 0, which would mean idle.
   triggers:
 {{- range .Queues}}
-    # {{.Name}}: the slots that its load needs, {{$.Percent}} % of a worker's for each replica.
+    # {{.Name}}: the workers whose slots its load would fill; {{$.Percent}} % of one for each replica.
     - type: prometheus
       name: {{.Name}}-load
       metricType: AverageValue
       metadata:
         serverAddress: http://prometheus.monitoring:9090
         ignoreNullValues: "false"
-        threshold: "{{.SlotsPerWorker}}"
+        threshold: "{{$.Utilisation}}"
         query: >-
           {{.Load}}
     # {{.Name}}: the oldest job's wait while jobs are worked, against the target of {{.Target}} s.
@@ -164,12 +164,12 @@ spec:
   # Two a queue, of which the one that asks for the most decides.
   metrics:
 {{- range .Queues}}
-    # {{.Name}}: the slots that its load needs, {{$.Percent}} % of a worker's for each replica.
+    # {{.Name}}: the workers whose slots its load would fill; {{$.Percent}} % of one for each replica.
     - type: External
       external:
         metric:
-          name: {{.Name}}_slots_needed
-        target: {type: AverageValue, averageValue: "{{.SlotsPerWorker}}"}
+          name: {{.Name}}_workers_filled
+        target: {type: AverageValue, averageValue: "{{$.Utilisation}}"}
     # {{.Name}}: the oldest job's wait while jobs are worked, against the target of {{.Target}} s.
     - type: External
       external:
@@ -189,10 +189,10 @@ rules:
   default: false
   external:
 {{- range .Queues}}
-    # {{.Name}}: the slots that its load needs.
+    # {{.Name}}: the workers whose slots its load would fill.
     - seriesQuery: millrace_queue_jobs{queue="{{.Name}}", state="available"}
       resources: {namespaced: false}
-      name: {matches: ^.*$, as: {{.Name}}_slots_needed}
+      name: {matches: ^.*$, as: {{.Name}}_workers_filled}
       metricsQuery: >-
         {{.Load}}
     # {{.Name}}: the oldest job's wait while jobs are worked.

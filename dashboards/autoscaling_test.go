@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"millrace/internal/capacity/observe"
 	"millrace/internal/config"
 	"millrace/jobs"
 	"millrace/workers"
@@ -218,15 +219,13 @@ func TestEveryQueueScales(t *testing.T) {
 		load, age := keda.Spec.Triggers[2*i], keda.Spec.Triggers[2*i+1]
 		require.Equal(t, queue.Name+"-load AverageValue", load.Name+" "+load.MetricType)
 		require.Equal(t, queue.Name+"-age Value", age.Name+" "+age.MetricType)
-		perWorker, err := strconv.ParseFloat(load.Metadata.Threshold, 64)
-		require.NoError(t, err)
-		require.InDelta(t, 0.7*float64(queue.Slots), perWorker, 1e-9)
+		require.Equal(t, "0.7", load.Metadata.Threshold)
 		require.Equal(t, secondsOf(target), age.Metadata.Threshold)
 		for _, trigger := range []string{load.Metadata.IgnoreNullValues, age.Metadata.IgnoreNullValues} {
 			require.Equal(t, "false", trigger, "no data is not idle")
 		}
 
-		require.Equal(t, queue.Name+"_slots_needed", hpa.Spec.Metrics[2*i].External.Metric.Name)
+		require.Equal(t, queue.Name+"_workers_filled", hpa.Spec.Metrics[2*i].External.Metric.Name)
 		require.Equal(t, load.Metadata.Threshold, hpa.Spec.Metrics[2*i].External.Target.AverageValue)
 		require.Equal(t, queue.Name+"_wait_seconds", hpa.Spec.Metrics[2*i+1].External.Metric.Name)
 		require.Equal(t, age.Metadata.Threshold, hpa.Spec.Metrics[2*i+1].External.Target.Value)
@@ -249,6 +248,19 @@ func TestAutoscalersAskForWhatTheProgramsRegister(t *testing.T) {
 	registered := metrics(t)
 	for _, query := range queries(t) {
 		requireKnown(t, registered, strings.ReplaceAll(query, " bool ", " "))
+	}
+}
+
+// `millrace workers advise` reads metrics by name too.
+func TestAdviceReadsWhatTheProgramsRegister(t *testing.T) {
+	t.Parallel()
+	registered := metrics(t)
+	for name, label := range observe.Metrics() {
+		labels, ok := registered[base(registered, name)]
+		require.True(t, ok, "no program registers %s", name)
+		if label != "" {
+			require.Contains(t, labels, label, name)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -93,6 +94,18 @@ func signals() map[string]signal {
 		"skew_ahead": {metric: "millrace_database_clock_skew_seconds", fold: most},
 		"skew_back":  {metric: "millrace_database_clock_skew_seconds", fold: least},
 	}
+}
+
+// Metrics names the series that Load and Processes read, with the label by which
+// they leave some out, if any.
+func Metrics() map[string]string {
+	found := map[string]string{}
+	for _, all := range []map[string]signal{signals(), processSignals()} {
+		for _, s := range all {
+			found[s.metric] = cmp.Or(s.where, found[s.metric])
+		}
+	}
+	return found
 }
 
 // promQL writes the signal as a query over a window of so many seconds.
