@@ -59,6 +59,7 @@ bench: ## Measure Millrace against the plain way of doing the same
 	$(GO) build -o bin/ ./cmd/millrace
 	bin/millrace bench intake
 	bin/millrace bench metrics
+	bin/millrace bench workers
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # At the end of its time Go's fuzzing may report the deadline itself as a failure,

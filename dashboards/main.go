@@ -1,5 +1,6 @@
-// Command dashboards writes what monitoring tools read: Grafana's dashboards, and
-// Prometheus's rules with their tests and the lists of their runbooks.
+// Command dashboards writes what monitoring tools read: Grafana's dashboards,
+// Prometheus's rules with their tests and the lists of their runbooks, and manifests for
+// Kubernetes's autoscalers.
 // Each dashboard has a file of what is on it, such as overview.go; promql.go has what
 // their queries share, and grafana.go and panel.go how Grafana wants it written.
 // The alerts are in alerts.go and its neighbours, what is recorded for them in rules.go.
@@ -27,7 +28,7 @@ type file struct {
 // files lists everything that is generated.
 func files() ([]file, error) {
 	var all []file
-	for _, generate := range []func() ([]file, error){grafana, rules} {
+	for _, generate := range []func() ([]file, error){grafana, rules, autoscaling} {
 		some, err := generate()
 		if err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ type Options struct {
 	// that it leaves out is not worked. Default: the catalogue's.
 	Slots map[string]int
 	// StopTimeout is how long jobs may finish after a stop was asked for, before
-	// their contexts are cancelled. An interrupted job costs no attempt. Default 20 s.
+	// their contexts are cancelled. An interrupted job costs no attempt. Default DefaultStopTimeout.
 	StopTimeout time.Duration
 	// AttemptTimeout caps the timeout of every kind; zero leaves the catalogue's.
 	// The time after which a dead worker's job is rescued follows from it.
@@ -63,6 +63,9 @@ type Options struct {
 // rescueMargin is how much longer than the longest attempt a job must have been
 // running before it counts as orphaned by a dead worker.
 const rescueMargin = 15 * time.Second
+
+// DefaultStopTimeout is how long running jobs may finish after a stop was asked for.
+const DefaultStopTimeout = 20 * time.Second
 
 // Set holds what the workers of all kinds share. It implements jobs.Handlers.
 type Set struct {
@@ -97,7 +100,7 @@ func New(opts Options) (*Runner, error) {
 		return nil, errors.New("workers: Pool, Gateway, Mailer, From, Logger and Metrics are required")
 	}
 	if opts.StopTimeout == 0 {
-		opts.StopTimeout = 20 * time.Second
+		opts.StopTimeout = DefaultStopTimeout
 	}
 	if opts.AbandonedAfter == 0 {
 		opts.AbandonedAfter = time.Minute

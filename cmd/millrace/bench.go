@@ -29,9 +29,10 @@ Postgres (fsync and synchronous_commit on) in a temporary folder and prints the
 median, minimum and maximum of interleaved rounds. Ratios travel; figures do not.`,
 		Example: `  millrace bench intake --connections 64
   millrace bench metrics --points 1000000
-  millrace bench scrape --jobs 1000,100000`,
+  millrace bench scrape --jobs 1000,100000
+  millrace bench workers --slots 2`,
 	}
-	return group(cmd, benchIntake(), benchMetrics(), benchScrape())
+	return group(cmd, benchIntake(), benchMetrics(), benchScrape(), benchWorkers(), benchWorker())
 }
 
 func benchIntake() *cobra.Command {

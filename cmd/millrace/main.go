@@ -28,6 +28,6 @@ submits a demonstration payment. The other commands talk to a running server
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	return group(cmd, devCommand(), jobsCommand(), metricsCommand(), keysCommand(), tenantsCommand(), queuesCommand(), encryptionCommand(), auditCommand(), migrateCommand(),
+	return group(cmd, devCommand(), jobsCommand(), metricsCommand(), keysCommand(), tenantsCommand(), queuesCommand(), workersCommand(), encryptionCommand(), auditCommand(), migrateCommand(),
 		benchCommand(), sandboxCommand(), scoreCommand(), phiCommand(), versionCommand())
 }

@@ -33,6 +33,10 @@ const (
 	filename = "invite.ics"
 )
 
+// DefaultRate is how many requests a second Resend takes, for all of a team's keys
+// together (https://resend.com/docs/api-reference/rate-limit).
+const DefaultRate = 2
+
 // Options configures New.
 type Options struct {
 	// Key is the API key; "Sending access" is enough. Required.
@@ -41,9 +45,8 @@ type Options struct {
 	BaseURL string
 	// Timeout bounds one request to Resend. Default 10 s.
 	Timeout time.Duration
-	// Rate is how many requests a second this process makes at most. Default 2,
-	// which is Resend's limit for all of a team's keys together
-	// (https://resend.com/docs/api-reference/rate-limit): several processes share it.
+	// Rate is how many requests a second this process makes at most. Default
+	// DefaultRate, which several processes share.
 	Rate float64
 	// Pause is how long Resend is left alone when it does not answer. Default 10 s.
 	Pause time.Duration
@@ -71,7 +74,7 @@ func New(opts Options) (*Mailer, error) {
 		return nil, errors.New("resendmail: the API key holds characters that no key has")
 	}
 	opts.Timeout = cmp.Or(opts.Timeout, 10*time.Second)
-	opts.Rate = cmp.Or(opts.Rate, 2)
+	opts.Rate = cmp.Or(opts.Rate, DefaultRate)
 	if opts.Timeout < 0 || math.IsNaN(opts.Rate) || opts.Rate < 0 {
 		return nil, errors.New("resendmail: Timeout and Rate cannot be negative")
 	}

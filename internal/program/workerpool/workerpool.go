@@ -34,14 +34,14 @@ type Options struct {
 	Registry *prometheus.Registry
 }
 
-// maxConns is the pool of one worker process. A job holds a connection only
+// MaxConns is the pool of one worker process. A job holds a connection only
 // while it reads or writes its rows, not while it talks to a provider.
-const maxConns = 20
+const MaxConns = 20
 
 // Run works until ctx ends and the running jobs have finished or were interrupted.
 func Run(ctx context.Context, opts Options) error {
 	pool, err := postgres.Open(ctx, postgres.Options{
-		URL: opts.DatabaseURL.Reveal(), Role: postgres.Worker, MaxConns: maxConns, Application: "millrace-worker",
+		URL: opts.DatabaseURL.Reveal(), Role: postgres.Worker, MaxConns: MaxConns, Application: "millrace-worker",
 	})
 	if err != nil {
 		return err
