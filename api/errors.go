@@ -74,6 +74,21 @@ func status(code fault.Code) int {
 // errorOf turns any error into an answer. What it hides goes to the log.
 func (s *Server) errorOf(ctx context.Context, err error) *Error {
 	f := fault.From(err)
+	e := s.answerTo(ctx, f)
+	// A client that left makes no error of ours.
+	if e.status >= http.StatusInternalServerError && ctx.Err() == nil {
+		level := slog.LevelWarn // a database that is gone is one matter, not one a request
+		if f.Code.Unexpected() {
+			level = slog.LevelError
+		}
+		s.opts.Logger.LogAttrs(ctx, level, "request failed", slog.Any("error", f))
+	}
+	return e
+}
+
+// answerTo is the answer to a fault that somebody has logged.
+func (*Server) answerTo(ctx context.Context, f *fault.Fault) *Error {
+	requestOf(ctx).code = f.Code
 	e := &Error{
 		Message: f.Message, Code: f.Code, Details: f.Details, RequestID: requestID(ctx),
 		status: status(f.Code), headers: http.Header{},
@@ -84,11 +99,6 @@ func (s *Server) errorOf(ctx context.Context, err error) *Error {
 	if f.Code == fault.AuthRequired {
 		e.headers.Set("WWW-Authenticate", `Bearer realm="millrace"`)
 	}
-	// A client that left makes no error of ours.
-	if e.status >= http.StatusInternalServerError && ctx.Err() == nil {
-		s.opts.Logger.ErrorContext(ctx, "request failed", slog.String("requestId", e.RequestID),
-			slog.String("errorCode", string(f.Code)), slog.Any("error", f))
-	}
 	return e
 }
 
@@ -98,12 +108,15 @@ var humaErrors = sync.OnceFunc(func() { //nolint:gochecknoglobals // huma's hook
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		e := &Error{status: status, headers: http.Header{}}
 		limit := maxBody
+		state := &requestState{}
 		if ctx != nil {
-			e.RequestID = requestID(ctx.Context())
+			state = requestOf(ctx.Context())
+			e.RequestID = state.id
 			limit = int(ctx.Operation().MaxBodyBytes) - 1 // see bodyLimit
 		}
 		f := humaFault(status, errs, limit)
 		e.Message, e.Code, e.Details = f.Message, f.Code, f.Details
+		state.code = f.Code
 		if f.Code == fault.InvalidInput {
 			e.status = http.StatusBadRequest
 		}
