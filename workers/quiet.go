@@ -26,7 +26,7 @@ var ourNames = map[string]string{ //nolint:gochecknoglobals // a constant that i
 }
 
 // gone matches the error of a database that cannot be reached, which River logs as a text.
-var gone = regexp.MustCompile(`SQLSTATE (?:08|53|57|25006)|connect|EOF|timeout|deadline|canceled|closed pool|broken pipe|reset by peer`)
+var gone = regexp.MustCompile(`SQLSTATE (?:08|53|57|25006)|connect|EOF|timeout|deadline|canceled|closed pool|closed network|conn closed|conn busy|broken pipe|reset by peer`)
 
 // Handle implements slog.Handler.
 func (h quietHandler) Handle(ctx context.Context, record slog.Record) error {
