@@ -56,12 +56,14 @@ func logs(t *testing.T, dir string) {
 	require.Eventually(t, func() bool { return get(t, app.url+"/readyz") == http.StatusOK }, 30*time.Second, 10*time.Millisecond)
 	require.Equal(t, http.StatusOK, get(t, "http://"+metricsAddress+"/metrics"))
 	require.Equal(t, http.StatusNotFound, get(t, app.url+"/nowhere"))
+	payment := func(amount int, method string) string {
+		return fmt.Sprintf(`{"amount":%d,"currency":"usd","payment_method":%q,"customer_email":"jane@example.com"}`, amount, method)
+	}
 	pay := func(key string, amount int, method string) (status int, job string) {
 		var answer struct {
 			Job struct{ ID string }
 		}
-		body := fmt.Sprintf(`{"amount":%d,"currency":"usd","payment_method":%q,"customer_email":"jane@example.com"}`, amount, method)
-		return app.do(http.MethodPost, "/v1/payments", key, body, &answer), answer.Job.ID
+		return app.do(http.MethodPost, "/v1/payments", key, payment(amount, method), &answer), answer.Job.ID
 	}
 	jobs := map[string]string{}
 	for name, amount := range map[string]int{"good": 1999, "refused-by-the-database": 2002} {
@@ -87,6 +89,19 @@ func logs(t *testing.T, dir string) {
 		require.NoError(t, err)
 		require.Equal(t, want, job.State)
 	}
+
+	// Whoever waits for a job that was given up is told; the worker has told Sentry.
+	again, err := http.NewRequestWithContext(t.Context(), http.MethodPost, app.url+"/v1/payments", strings.NewReader(payment(2002, "pm_card_visa")))
+	require.NoError(t, err)
+	for name, value := range map[string]string{
+		"Authorization": "Bearer " + app.key, "Content-Type": "application/json", "Idempotency-Key": "refused-by-the-database", "Prefer": "wait=5",
+	} {
+		again.Header.Set(name, value)
+	}
+	answer, err := http.DefaultClient.Do(again)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusInternalServerError, answer.StatusCode)
 
 	line.cut() // the database goes, and comes back
 	for n := range 30 {
