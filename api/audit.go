@@ -21,6 +21,6 @@ func actAs(ctx context.Context, name string) context.Context {
 func (s *Server) recordRefusal(ctx context.Context, tenant string, asked audit.Entry, scope apikey.Scope) {
 	asked.Outcome, asked.Details = audit.Refused, audit.Details{"required_scope": string(scope)}
 	if err := audit.Record(ctx, s.opts.DB, tenant, asked); err != nil {
-		s.opts.Logger.ErrorContext(ctx, "a refused access was not recorded", slog.String("requestId", requestID(ctx)), slog.Any("error", err))
+		s.opts.Logger.ErrorContext(ctx, "a refused access was not recorded", slog.Any("error", err))
 	}
 }

@@ -22,9 +22,6 @@ const (
 	bodyTimeout = 10 * time.Second
 )
 
-// tenantKey is where Gin's context carries the tenant, for the request log.
-const tenantKey = "tenant"
-
 type principalKey struct{}
 
 // principal returns the key that the request was made with.
@@ -103,7 +100,7 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 		s.abort(c, s.refusal(ctx.Context(), c.ClientIP(), fault.From(err)))
 		return
 	}
-	c.Set(tenantKey, key.Tenant)
+	requestOf(ctx.Context()).tenant = key.Tenant
 	ctx = huma.WithContext(ctx, actAs(ctx.Context(), key.Actor()))
 	next(huma.WithValue(ctx, principalKey{}, key))
 }

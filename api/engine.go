@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"regexp"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +20,7 @@ import (
 	"millrace/internal/booking"
 	"millrace/internal/fault"
 	"millrace/internal/ratelimit"
+	"millrace/internal/telemetry"
 )
 
 // newEngine returns Gin with what every request passes through, and with our
@@ -56,8 +57,26 @@ type requestState struct {
 	header http.Header
 	// code is that of the answer when it is an error.
 	code fault.Code
+	// method and route are what was asked; the route is a template, or none.
+	method, route string
+	// tenant is empty before the request is authenticated.
+	tenant string
+	// jobID is the job that the request submitted, or 0.
+	jobID int64
 	// limit is the tightest rate limit that the answer tells; nil before one was checked.
 	limit *ratelimit.Result
+}
+
+// LogAttrs implements telemetry.Subject.
+func (r *requestState) LogAttrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("requestId", r.id), slog.String("method", r.method), slog.String("route", r.route)}
+	if r.tenant != "" {
+		attrs = append(attrs, slog.String("tenantId", r.tenant))
+	}
+	if r.jobID != 0 {
+		attrs = append(attrs, slog.Int64("jobId", r.jobID))
+	}
+	return attrs
 }
 
 func requestOf(ctx context.Context) *requestState {
@@ -81,8 +100,11 @@ func (s *Server) identify(c *gin.Context) {
 		}
 	}
 	c.Header("X-Request-Id", id)
-	state := &requestState{id: id, client: c.ClientIP(), header: c.Writer.Header()}
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestKey{}, state))
+	state := &requestState{
+		id: id, client: c.ClientIP(), header: c.Writer.Header(), method: method(c.Request.Method), route: cmp.Or(c.FullPath(), "none"),
+	}
+	ctx := context.WithValue(c.Request.Context(), requestKey{}, state)
+	c.Request = c.Request.WithContext(telemetry.About(ctx, state))
 	c.Next()
 }
 
@@ -93,24 +115,26 @@ func (s *Server) observe(c *gin.Context) {
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	c.Next()
-	took := time.Since(started) - requestOf(c.Request.Context()).waited
-	route := c.FullPath()
-	if route == "" {
-		route = "none"
-	}
+	state := requestOf(c.Request.Context())
+	took := time.Since(started) - state.waited
 	code := c.Writer.Status()
-	if f := requestOf(c.Request.Context()).code; f != "" {
-		s.metrics.errors.WithLabelValues(string(f)).Inc()
+	if state.code != "" {
+		s.metrics.errors.WithLabelValues(string(state.code)).Inc()
 	}
-	s.metrics.requests.WithLabelValues(method(c.Request.Method), route, strconv.Itoa(code)).Inc()
-	s.metrics.seconds.WithLabelValues(method(c.Request.Method), route).Observe(took.Seconds())
+	s.metrics.requests.WithLabelValues(state.method, state.route, strconv.Itoa(code)).Inc()
+	s.metrics.seconds.WithLabelValues(state.method, state.route).Observe(took.Seconds())
 	level := slog.LevelDebug
 	if code >= http.StatusBadRequest {
 		level = slog.LevelInfo
 	}
-	s.opts.Logger.LogAttrs(c.Request.Context(), level, "request",
-		slog.String("requestId", requestID(c.Request.Context())), slog.String("method", method(c.Request.Method)),
-		slog.String("route", route), slog.Int("status", code), slog.Float64("seconds", took.Seconds()), slog.String("tenantId", c.GetString(tenantKey)))
+	if !s.opts.Logger.Enabled(c.Request.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{slog.Int("status", code), slog.Float64("seconds", took.Seconds())}
+	if state.code != "" {
+		attrs = append(attrs, slog.String("errorCode", string(state.code)))
+	}
+	s.opts.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
 }
 
 // method bounds the label to methods that exist.
@@ -134,11 +158,10 @@ func (s *Server) protect(c *gin.Context) {
 		if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(value)
 		}
-		// The value may hold anything: its type and the stack are enough to find it.
-		s.opts.Logger.ErrorContext(c.Request.Context(), "panic", slog.String("requestId", requestID(c.Request.Context())),
-			slog.String("type", fmt.Sprintf("%T", value)), slog.String("stack", string(debug.Stack())))
+		f := fault.From(telemetry.Recovered(value))
+		s.opts.Logger.ErrorContext(c.Request.Context(), "panic", slog.Any("error", f))
 		if !c.Writer.Written() {
-			s.abort(c, fault.From(errors.New("api: panic")))
+			s.abortWith(c, s.answerTo(c.Request.Context(), f))
 		}
 	}()
 	c.Next()
@@ -162,7 +185,10 @@ func (s *Server) readable(c *gin.Context) {
 
 // abort answers outside huma.
 func (s *Server) abort(c *gin.Context, f *fault.Fault) {
-	e := s.errorOf(c.Request.Context(), f)
+	s.abortWith(c, s.errorOf(c.Request.Context(), f))
+}
+
+func (s *Server) abortWith(c *gin.Context, e *Error) {
 	maps.Copy(c.Writer.Header(), e.headers)
 	c.AbortWithStatusJSON(e.status, e)
 }

@@ -74,6 +74,20 @@ func status(code fault.Code) int {
 // errorOf turns any error into an answer. What it hides goes to the log.
 func (s *Server) errorOf(ctx context.Context, err error) *Error {
 	f := fault.From(err)
+	e := s.answerTo(ctx, f)
+	// A client that left makes no error of ours.
+	if e.status >= http.StatusInternalServerError && ctx.Err() == nil {
+		level := slog.LevelWarn // a database that is gone is one matter, not one a request
+		if f.Code.Unexpected() {
+			level = slog.LevelError
+		}
+		s.opts.Logger.LogAttrs(ctx, level, "request failed", slog.Any("error", f))
+	}
+	return e
+}
+
+// answerTo is the answer to a fault that somebody has logged.
+func (*Server) answerTo(ctx context.Context, f *fault.Fault) *Error {
 	requestOf(ctx).code = f.Code
 	e := &Error{
 		Message: f.Message, Code: f.Code, Details: f.Details, RequestID: requestID(ctx),
@@ -84,11 +98,6 @@ func (s *Server) errorOf(ctx context.Context, err error) *Error {
 	}
 	if f.Code == fault.AuthRequired {
 		e.headers.Set("WWW-Authenticate", `Bearer realm="millrace"`)
-	}
-	// A client that left makes no error of ours.
-	if e.status >= http.StatusInternalServerError && ctx.Err() == nil {
-		s.opts.Logger.ErrorContext(ctx, "request failed", slog.String("requestId", e.RequestID),
-			slog.String("errorCode", string(f.Code)), slog.Any("error", f))
 	}
 	return e
 }

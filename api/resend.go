@@ -67,7 +67,7 @@ func (s *Server) takeResendEvent(ctx context.Context, event booking.MailEvent) (
 			outcome = eventTaken
 			s.metrics.mails.WithLabelValues(string(status)).Inc()
 		}
-		s.opts.Logger.InfoContext(ctx, "resend event", slog.String("requestId", requestID(ctx)), slog.String("type", event.Type),
+		s.opts.Logger.InfoContext(ctx, "resend event", slog.String("type", event.Type),
 			slog.String("bookingId", mail.BookingID.String()), slog.String("tenantId", mail.Tenant), slog.String("outcome", outcome))
 	}
 	return outcome, nil

@@ -44,7 +44,7 @@ func (s *Server) takeStripeEvent(ctx context.Context, event payment.Event) (outc
 		}
 		if outcome = eventRepeated; fresh {
 			outcome = eventTaken
-			s.opts.Logger.InfoContext(ctx, "stripe event", slog.String("requestId", requestID(ctx)), slog.String("eventId", event.ID),
+			s.opts.Logger.InfoContext(ctx, "stripe event", slog.String("eventId", event.ID),
 				slog.String("type", event.Type), slog.String("paymentId", p.ID.String()), slog.String("tenantId", p.Tenant))
 		}
 	}

@@ -179,6 +179,7 @@ func (s *Server) submit(
 	if err != nil {
 		return nil, err
 	}
+	requestOf(ctx).jobID = receipt.Job.ID
 	if wait > 0 {
 		return s.answerOutcome(ctx, kind, receipt, wait)
 	}
@@ -250,7 +251,7 @@ func (s *Server) answerOutcome(ctx context.Context, kind *jobs.Kind, receipt int
 		f = job.WaitsForClient()
 	}
 	if f != nil {
-		e := s.errorOf(ctx, f)
+		e := s.answerTo(ctx, f) // the worker has logged it
 		if job.ResourceID != nil {
 			e.Details = maps.Clone(e.Details)
 			if e.Details == nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +15,7 @@ import (
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
+	"millrace/internal/telemetry"
 	"millrace/jobs"
 )
 
@@ -146,6 +146,7 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	o.slots.begin(job.Kind)
 	defer o.slots.end(job.Kind)
 
+	ctx = telemetry.About(ctx, attempt{job})
 	err := recovered(o.act(ctx, job), work)
 
 	took := time.Since(started)
@@ -258,47 +259,45 @@ func end(job *rivertype.JobRow, err error) (outcome string, told error) {
 	}
 }
 
-// panicError is a recovered panic. Its value may hold anything, so only its
-// type and the stack are kept.
-type panicError struct {
-	kind  string
-	stack []byte
-}
-
-func (e *panicError) Error() string { return "panic: a value of type " + e.kind }
-
 func recovered(ctx context.Context, work func(context.Context) error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fault.New(fault.Unknown, "The worker failed unexpectedly; the job will be tried again.").
-				Because(&panicError{kind: fmt.Sprintf("%T", value), stack: debug.Stack()})
+				Because(telemetry.Recovered(value))
 		}
 	}()
 	return work(ctx)
 }
 
-func (o *observer) log(ctx context.Context, job *rivertype.JobRow, outcome string, took time.Duration, err error) {
+// attempt is what the log lines of a job's attempt are about.
+type attempt struct{ *rivertype.JobRow }
+
+// LogAttrs implements telemetry.Subject.
+func (a attempt) LogAttrs() []slog.Attr {
 	attrs := []slog.Attr{
-		slog.Int64("jobId", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt),
-		slog.String("outcome", outcome), slog.Float64("seconds", took.Seconds()),
+		slog.Int64("jobId", a.ID), slog.String("kind", a.Kind), slog.String("queue", a.Queue), slog.Int("attempt", a.Attempt),
 	}
-	level := slog.LevelInfo
-	if metadata, metadataErr := jobs.MetadataOf(job); metadataErr == nil && metadata.TenantID != "" {
+	if metadata, err := jobs.MetadataOf(a.JobRow); err == nil && metadata.TenantID != "" {
 		attrs = append(attrs, slog.String("tenantId", metadata.TenantID), slog.String("requestId", metadata.RequestID))
-	} else if outcome == completed {
+	}
+	return attrs
+}
+
+// log says how an attempt ended. Errors are what a person should look at.
+func (o *observer) log(ctx context.Context, job *rivertype.JobRow, outcome string, took time.Duration, err error) {
+	level := slog.LevelInfo
+	if metadata, metadataErr := jobs.MetadataOf(job); outcome == completed && (metadataErr != nil || metadata.TenantID == "") {
 		level = slog.LevelDebug // the platform's own, by the minute
 	}
+	attrs := []slog.Attr{slog.String("outcome", outcome), slog.Float64("seconds", took.Seconds())}
 	if err != nil && outcome != continued {
 		f := fault.From(err)
-		attrs = append(attrs, slog.String("errorCode", string(f.Code)), slog.Any("error", f))
-		var panicked *panicError
+		attrs = append(attrs, slog.Any("error", f))
 		switch {
-		case errors.As(err, &panicked):
+		case outcome == interrupted:
+		case f.Code.Unexpected(), outcome == discarded:
 			level = slog.LevelError
-			attrs = append(attrs, slog.String("stack", string(panicked.stack)))
-		case f.Code == fault.Unknown, f.Code == fault.DBError, outcome == discarded:
-			level = slog.LevelError
-		case outcome != interrupted && (outcome != snoozed || f.Code != fault.PaymentFailed):
+		case outcome != snoozed || f.Code != fault.PaymentFailed:
 			level = slog.LevelWarn
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/internal/fault"
+	"millrace/internal/telemetry"
 )
 
 // The whole table, once without and once with a time that the provider named.
@@ -86,8 +87,8 @@ func TestAPanicBecomesAFaultWithoutItsValue(t *testing.T) {
 	t.Parallel()
 	err := recovered(t.Context(), func(context.Context) error { panic("jane@example.com") })
 	require.Equal(t, fault.Unknown, fault.From(err).Code)
-	var p *panicError
+	var p *telemetry.Panic
 	require.ErrorAs(t, err, &p)
 	require.NotContains(t, p.Error()+err.Error(), "jane")
-	require.Contains(t, string(p.stack), "TestAPanicBecomesAFaultWithoutItsValue")
+	require.Contains(t, p.Stack(), "TestAPanicBecomesAFaultWithoutItsValue")
 }

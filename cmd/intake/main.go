@@ -25,7 +25,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	logger := telemetry.NewLogger(os.Stderr, cfg.Options("intake"))
+	logger, end, err := program.Logger(os.Stderr, cfg.Options("intake"), cfg.Sentry)
+	if err != nil {
+		return err
+	}
+	defer end()
 	registry := telemetry.NewRegistry(program.Version())
 	api, err := program.Listen(ctx, "LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {

@@ -60,9 +60,16 @@ const stopTimeout = 15 * time.Second
 //	demo ──► intakeserver ──► Postgres ◄── workerpool ──► sandbox
 func dev(ctx context.Context, cfg config.Dev, out, logs io.Writer) (err error) {
 	started := time.Now()
-	logger := telemetry.NewLogger(logs, telemetry.LogOptions{
+	if cfg.SentryEnvironment == "" {
+		cfg.SentryEnvironment = "development" // and not Sentry's default, production
+	}
+	logger, end, err := program.Logger(logs, telemetry.LogOptions{
 		Service: "dev", Level: cfg.LogLevel, Text: cfg.LogFormat == "text", Color: terminal(logs),
-	})
+	}, cfg.Sentry)
+	if err != nil {
+		return err
+	}
+	defer end()
 	// The listeners come first: a port in use is told at once.
 	listeners, err := listenAll(ctx, cfg)
 	if err != nil {

@@ -25,7 +25,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	logger := telemetry.NewLogger(os.Stderr, cfg.Options("worker"))
+	logger, end, err := program.Logger(os.Stderr, cfg.Options("worker"), cfg.Sentry)
+	if err != nil {
+		return err
+	}
+	defer end()
 	registry := telemetry.NewRegistry(program.Version())
 	metrics, err := program.Listen(ctx, "METRICS_ADDR", cfg.MetricsAddr)
 	if err != nil {

@@ -111,6 +111,10 @@ func breaches() map[string]breach {
 			files:   []string{"cmd/millrace/*.go", "internal/payment/*.go", "internal/postgres/*.go"},
 			imports: []string{"github.com/tink-crypto/tink-go/v2/aead"},
 		},
+		"sentry": {
+			files:   []string{"api/*.go", "cmd/worker/*.go", "internal/program/*.go", "workers/*_test.go"},
+			imports: []string{"github.com/getsentry/sentry-go", "github.com/getsentry/sentry-go/slog"},
+		},
 	}
 }
 
@@ -135,6 +139,7 @@ func rightful() map[string][]string {
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
 		"internal/security/*_test.go":   {"millrace/api", "millrace/internal/program/intakeserver", "millrace/jobs", "millrace/workers"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},
+		"internal/telemetry/*.go":       {"github.com/getsentry/sentry-go", "millrace/internal/fault"},
 		"internal/stripehook/*.go":      {"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook", "millrace/internal/payment"},
 		"internal/stripepay/*.go":       {"github.com/stripe/stripe-go/v76", "millrace/internal/payment"},
 		"internal/stripepay/*_test.go":  {"github.com/stripe/stripe-mock/server", "millrace/internal/sandbox"},

@@ -28,6 +28,13 @@ type Log struct {
 	Format string     `env:"LOG_FORMAT" envDefault:"json"`
 }
 
+// Sentry says where unexpected errors are told; without a DSN nowhere.
+type Sentry struct {
+	SentryDSN telemetry.Secret `env:"SENTRY_DSN"`
+	// SentryEnvironment is what Sentry calls this installation, such as staging.
+	SentryEnvironment string `env:"SENTRY_ENVIRONMENT"`
+}
+
 // Encryption says where the keys are that wrap tenants' keysets. Without either
 // nothing is encrypted.
 type Encryption struct {
@@ -61,6 +68,7 @@ func (e Encryption) Keys() (*seal.Keys, error) {
 // Intake configures cmd/intake.
 type Intake struct {
 	Log
+	Sentry
 	Access
 	TLS
 	Encryption
@@ -88,6 +96,7 @@ type Limits struct {
 // Worker configures cmd/worker.
 type Worker struct {
 	Log
+	Sentry
 	Encryption
 	Stripe
 	Resend
@@ -118,6 +127,7 @@ type Dev struct {
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text"`
 
+	Sentry
 	Encryption
 
 	Home        string           `env:"MILLRACE_HOME" envDefault:".millrace"`
@@ -260,17 +270,27 @@ func check(config any) error {
 	switch c := config.(type) {
 	case *Intake:
 		return errors.Join(logFormat(c.Format), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
-			tokens(c.JWT), certificate(c.TLS), redis(c.RedisURL), encryption(c.Encryption))
+			tokens(c.JWT), certificate(c.TLS), redis(c.RedisURL), encryption(c.Encryption), sentry(c.Sentry))
 	case *Worker:
 		return errors.Join(logFormat(c.Format), address("METRICS_ADDR", c.MetricsAddr),
-			base("STRIPE_API_BASE", c.APIBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom), encryption(c.Encryption))
+			base("STRIPE_API_BASE", c.APIBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom), encryption(c.Encryption), sentry(c.Sentry))
 	case *Dev:
 		return errors.Join(logFormat(c.LogFormat), address("LISTEN_ADDR", c.ListenAddr), address("METRICS_ADDR", c.MetricsAddr),
 			base("STRIPE_API_BASE", c.StripeBase), base("RESEND_API_BASE", c.ResendBase), sender(c.EmailFrom),
-			tokens(c.JWT), redis(c.RedisURL), encryption(c.Encryption))
+			tokens(c.JWT), redis(c.RedisURL), encryption(c.Encryption), sentry(c.Sentry))
 	default:
 		return nil
 	}
+}
+
+func sentry(s Sentry) error {
+	if s.SentryDSN == "" {
+		return nil
+	}
+	if err := telemetry.CheckSentryDSN(s.SentryDSN); err != nil {
+		return fmt.Errorf("SENTRY_DSN is wrong: %w", err)
+	}
+	return nil
 }
 
 func encryption(e Encryption) error {

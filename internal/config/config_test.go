@@ -46,6 +46,7 @@ func TestLoadNamesTheVariableAndNotItsValue(t *testing.T) {
 		"RESEND_API_KEY":    {"DATABASE_URL=postgres://h/db", "STRIPE_SECRET_KEY=sk_test_x", "EMAIL_FROM=bookings@acme.example"},
 		"RESEND_API_BASE":   worker("RESEND_API_BASE=hunter2"),
 		"EMAIL_FROM":        worker("EMAIL_FROM=hunter2"),
+		"SENTRY_DSN":        worker("SENTRY_DSN=https://hunter2@host"),
 	} {
 		_, err := config.Load[config.Worker](environ)
 		require.ErrorContains(t, err, variable)

@@ -109,7 +109,7 @@ func start(ctx context.Context, opts Options, m machine) (_ *Server, err error) 
 	go server.watch(context.WithoutCancel(ctx))
 	opts.Logger.InfoContext(ctx, "PostgreSQL is ready",
 		slog.Int("port", port), slog.Int("version", s.binaries.major), slog.Bool("new", cold),
-		slog.String("dir", string(s.dir)), slog.Duration("took", time.Since(began)))
+		slog.String("dir", string(s.dir)), slog.Float64("seconds", time.Since(began).Seconds()))
 	return server, nil
 }
 

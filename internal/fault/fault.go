@@ -47,6 +47,21 @@ func Codes() []Code {
 	}
 }
 
+// Unexpected reports whether the code says that something is wrong with us, rather than
+// with a request, a customer's card, or the moment: a person should look at it.
+func (c Code) Unexpected() bool {
+	switch c {
+	case Unknown, DBError, MaskingFailed:
+		return true
+	case InvalidInput, PHIDetected, IdempotencyMismatch, AuthRequired, PaymentFailed, TenantAccessDenied, NotFound, MethodNotAllowed,
+		RequestTimeout, PayloadTooLarge, UnsupportedMediaType, SlotUnavailable, IdempotencyInProgress, Conflict, JobCancelled,
+		RateLimitExceeded, Unavailable:
+		return false
+	default:
+		return true
+	}
+}
+
 // Details carries machine-readable particulars. Values must be public: names of
 // fields, limits, reasons; never the input itself.
 type Details map[string]any

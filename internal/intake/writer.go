@@ -216,7 +216,8 @@ func (w *Writer) write(ctx context.Context, batch []*request) {
 		}
 	case len(batch) == 1 || postgres.Unreachable(err):
 		if fault.From(err).Code != fault.SlotUnavailable { // that one is an answer
-			w.opts.Logger.ErrorContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", err))
+			// Each request of the batch says so itself, at the level that it deserves.
+			w.opts.Logger.WarnContext(ctx, "intake: a batch was not committed", slog.Int("submissions", len(batch)), slog.Any("error", postgres.Fault(err)))
 		}
 		err = postgres.Fault(err)
 		for _, r := range batch {

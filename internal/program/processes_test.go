@@ -56,6 +56,9 @@ func TestProcesses(t *testing.T) {
 	t.Run("TLS and tokens", func(t *testing.T) { t.Parallel(); access(t, dir) })
 	t.Run("a certificate that is not there is one line that names it", func(t *testing.T) { t.Parallel(); noCertificate(t, dir) })
 	t.Run("a missing variable is one line that names it", func(t *testing.T) { t.Parallel(); missing(t, dir) })
+	t.Run("logs and Sentry", func(t *testing.T) { t.Parallel(); logs(t, dir) })
+	t.Run("no Sentry without a DSN", func(t *testing.T) { t.Parallel(); untracked(t, dir) })
+	t.Run("a DSN that is wrong is one line that names it", func(t *testing.T) { t.Parallel(); wrongDSN(t, dir) })
 	t.Run("a port in use is one line that names it", func(t *testing.T) { t.Parallel(); portInUse(t, dir) })
 }
 

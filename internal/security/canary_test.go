@@ -74,7 +74,7 @@ func (s *system) workBadly() *hostile {
 
 // The canary: marked personal data goes in through every route and kind, in bodies
 // that are right and wrong, in parameters and headers, while everything fails that
-// can. Then it is looked for wherever it must not be: answers, headers, logs, metrics,
+// can. Then it is looked for wherever it must not be: answers, headers, logs, what Sentry is told, metrics,
 // and every column of every table that is not in belongs.
 func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	t.Parallel()
@@ -135,6 +135,7 @@ func (s *system) canary(encrypted bool) {
 		require.Empty(t, found(line), "log: %s", line)
 	}
 	require.Contains(t, s.logs.String(), "panic", "the accidents are in the log")
+	s.tracked()
 	s.audited()
 	s.searchTables(belongs(encrypted))
 
@@ -145,6 +146,27 @@ func (s *system) canary(encrypted bool) {
 			require.Empty(t, found(s.do(request{path: a.path(r, "", "x"), key: other}).text), r)
 		}
 	}
+}
+
+// tracked looks through what Sentry was told.
+func (s *system) tracked() {
+	s.t.Helper()
+	s.logs.tracker.Close()
+	for line := range strings.Lines(s.logs.sentry.Text()) {
+		require.Empty(s.t, found(line), "Sentry: %s", line)
+	}
+	about := map[string]int{}
+	for _, event := range s.logs.sentry.Events() {
+		about[event.Exception[0].Type+" "+event.Transaction]++
+	}
+	for _, accident := range []string{
+		"panic: a value of type string payment_capture", "panic: a value of type *errors.errorString booking_confirmation_email", "panic: a value of type string conversation_scoring",
+		"panic: a value of type string POST /webhooks/stripe", "panic: a value of type *errors.errorString POST /webhooks/resend",
+		"DB_ERROR POST /v1/payments", "DB_ERROR POST /v1/bookings", "DB_ERROR POST /v1/conversations", "DB_ERROR POST /v1/metrics", "DB_ERROR payment_capture",
+	} {
+		require.NotZero(s.t, about[accident], "Sentry was not told of %q, but of %v", accident, slices.Sorted(maps.Keys(about)))
+	}
+	require.Equal(s.t, 1, about["panic: a value of type string POST /webhooks/stripe"], "one accident is one event")
 }
 
 // audited seals the audit log, which has all that has happened in it and nobody's data.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 	"millrace/internal/ratelimit"
 	"millrace/internal/sandbox"
 	"millrace/internal/seal"
+	"millrace/internal/sentrytest"
 	"millrace/internal/telemetry"
 )
 
@@ -58,8 +60,11 @@ type system struct {
 	metrics                    []*prometheus.Registry // one a program
 }
 
-// logBuffer takes a program's log.
+// logBuffer takes a program's log, and tells Sentry of each error in it.
 type logBuffer struct {
+	sentry  *sentrytest.Server
+	tracker *telemetry.Sentry
+
 	mu sync.Mutex
 	b  bytes.Buffer
 }
@@ -78,7 +83,20 @@ func (l *logBuffer) String() string {
 
 // logger is what a program logs with in production, at its most talkative.
 func (l *logBuffer) logger(service string) *slog.Logger {
-	return telemetry.NewLogger(l, telemetry.LogOptions{Service: service, Level: slog.LevelDebug})
+	return telemetry.NewLogger(l, telemetry.LogOptions{Service: service, Level: slog.LevelDebug, Sentry: l.tracker})
+}
+
+func newLogBuffer(t *testing.T) *logBuffer {
+	t.Helper()
+	l := &logBuffer{sentry: sentrytest.New(t)}
+	var minutes atomic.Int64 // one passes between two errors, so that none is held back
+	var err error
+	l.tracker, err = telemetry.NewSentry(telemetry.SentryOptions{
+		DSN: telemetry.Secret(l.sentry.DSN), Release: "test", Service: "test", Now: func() time.Time { return time.Unix(60*minutes.Add(1), 0) },
+	})
+	require.NoError(t, err)
+	t.Cleanup(l.tracker.Close)
+	return l
 }
 
 // unlimited are rates for tests that are about something else.
@@ -98,7 +116,7 @@ func newSystem(t *testing.T, db *dbtest.DB, databaseURL string, change ...func(*
 		databaseURL = loginURL(t, db, postgres.Intake)
 	}
 	s := &system{
-		t: t, db: db, login: db.Pool(t, postgres.Login), owner: db.Tenancy(t, postgres.Owner), logs: &logBuffer{},
+		t: t, db: db, login: db.Pool(t, postgres.Login), owner: db.Tenancy(t, postgres.Owner), logs: newLogBuffer(t),
 	}
 	var err error
 	s.stripe, err = sandbox.NewStripe(sandbox.Options{})

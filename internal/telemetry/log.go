@@ -47,14 +47,29 @@ type LogOptions struct {
 	Text bool
 	// Color colours text; for terminals.
 	Color bool
+	// Sentry is told of what is logged at error level; nil for nobody.
+	Sentry *Sentry
 }
 
+// errorKey is the attribute that holds the error of a line.
+const errorKey = "error"
+
 // NewLogger returns a logger that writes timestamp, level, service, msg and
-// attributes. Errors are written with their public code and text, and their
-// cause with everything scrubbed that looks like a credential or an address.
+// attributes, and those of its context's Subject. Errors are written with their public
+// code and text, and their cause with everything scrubbed that looks like a credential
+// or an address; a fault adds errorCode, a Panic adds stack. docs/logs.md lists them all.
 func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
+	handler := format(w, opts)
+	if opts.Sentry != nil {
+		handler = reported{Handler: handler, sentry: opts.Sentry}
+	}
+	return slog.New(completed{handler})
+}
+
+// format returns what writes lines as they are.
+func format(w io.Writer, opts LogOptions) slog.Handler {
 	if opts.Text {
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: opts.Level, TimeFormat: "15:04:05.000", NoColor: !opts.Color, ReplaceAttr: replace}))
+		return tint.NewTextHandler(w, &tint.Options{Level: opts.Level, TimeFormat: "15:04:05.000", NoColor: !opts.Color, ReplaceAttr: replace})
 	}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: opts.Level, ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
 		if len(groups) == 0 && attr.Key == slog.TimeKey {
@@ -63,7 +78,7 @@ func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
 		}
 		return replace(groups, attr)
 	}})
-	return slog.New(handler).With(slog.String("service", opts.Service))
+	return handler.WithAttrs([]slog.Attr{slog.String("service", opts.Service)})
 }
 
 func replace(_ []string, attr slog.Attr) slog.Attr {
@@ -71,8 +86,8 @@ func replace(_ []string, attr slog.Attr) slog.Attr {
 	case error:
 		attr.Value = slog.StringValue(errorText(value))
 	case string:
-		if attr.Key == "error" || attr.Key == "stack" || attr.Key == slog.MessageKey {
-			attr.Value = slog.StringValue(Scrub(value))
+		if attr.Key == errorKey || attr.Key == "stack" || attr.Key == slog.MessageKey {
+			attr.Value = slog.StringValue(Scrub(withoutQuotes(value)))
 		}
 	}
 	return attr
@@ -98,13 +113,38 @@ func withoutRows(err error) string {
 	if !errors.As(err, &refusal) {
 		return err.Error()
 	}
-	for _, class := range []string{"08", "0A", "25", "40", "42", "53", "54", "55", "57", "58"} { // names of things, and states
-		if strings.HasPrefix(refusal.Code, class) {
-			return err.Error()
-		}
+	if quotesNothing(refusal.Code) {
+		return err.Error()
 	}
 	return strings.ReplaceAll(err.Error(), refusal.Error(), strings.Join(strings.Fields(
 		"SQLSTATE "+refusal.Code+" "+refusal.TableName+" "+refusal.ColumnName+" "+refusal.ConstraintName), " "))
+}
+
+// quotesNothing reports whether the messages of a class of SQLSTATE hold names of
+// things and states only.
+func quotesNothing(code string) bool {
+	for _, class := range []string{"08", "0A", "25", "40", "42", "53", "54", "55", "57", "58"} {
+		if strings.HasPrefix(code, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// sqlState matches an error of Postgres in a text, as pgx writes it.
+var sqlState = regexp.MustCompile(`(?s)[A-Z]+: .*?\(SQLSTATE (\w{5})\)`)
+
+// withoutQuotes is withoutRows for an error that is a text already.
+func withoutQuotes(text string) string {
+	if !strings.Contains(text, "SQLSTATE") { // most have none, and every line is looked at
+		return text
+	}
+	return sqlState.ReplaceAllStringFunc(text, func(match string) string {
+		if code := sqlState.FindStringSubmatch(match)[1]; !quotesNothing(code) {
+			return "SQLSTATE " + code
+		}
+		return match
+	})
 }
 
 // sensitive matches what must not be in a log even when a vendor or a library

@@ -62,7 +62,7 @@ func (c *poolCollector) Collect(metrics chan<- prometheus.Metric) {
 func MetricsServer(gatherer prometheus.Gatherer, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError),
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn), // a scraper that hangs up is one
 	}))
 	return &http.Server{
 		Handler:           mux,

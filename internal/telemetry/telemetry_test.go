@@ -37,6 +37,27 @@ func TestLogsAreOneObjectALineWithoutSecrets(t *testing.T) {
 	require.Equal(t, "UNAVAILABLE: Try again. Cause: POST with [redacted] for [redacted]", line["error"])
 }
 
+func TestLinesSayWhatTheyAreAbout(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string]telemetry.LogOptions{"json": {Service: "worker"}, "text": {Service: "worker", Text: true}} {
+		var out bytes.Buffer
+		logger := telemetry.NewLogger(&out, opts)
+		ctx := telemetry.About(t.Context(), work{"acme"})
+		logger.InfoContext(ctx, "plain")
+		logger.InfoContext(ctx, "its own", slog.Int64("jobId", 5))
+		logger.InfoContext(t.Context(), "of nobody", slog.Any("error", fmt.Errorf("wrapped: %w", fault.New(fault.NotFound, "No."))))
+		logger.InfoContext(t.Context(), "panicked", slog.Any("error", recovered("Jane")))
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		require.Regexp(t, `jobId"?[:=]4711.*tenantId"?[:=]"?acme`, lines[0], name)
+		require.Equal(t, 1, strings.Count(lines[1], "jobId"), name)
+		require.Regexp(t, `jobId"?[:=]5`, lines[1], name)
+		require.Regexp(t, `errorCode"?[:=]"?NOT_FOUND`, lines[2], name)
+		require.NotContains(t, lines[2], "jobId", name)
+		require.Regexp(t, `errorCode"?[:=]"?UNKNOWN.*stack"?[:=]".*recovered`, lines[3], name)
+		require.NotContains(t, out.String(), "Jane", name)
+	}
+}
+
 func TestScrubHidesWhatLooksSensitive(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
