@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"millrace/internal/fault"
+	"millrace/internal/telemetry"
 )
 
 // Error is the body of every error answer.
@@ -84,6 +85,7 @@ func (s *Server) errorOf(ctx context.Context, err error) *Error {
 	if f.Code == fault.AuthRequired {
 		e.headers.Set("WWW-Authenticate", `Bearer realm="millrace"`)
 	}
+	telemetry.CodeSpan(ctx, f.Code)
 	// A client that left makes no error of ours.
 	if e.status >= http.StatusInternalServerError && ctx.Err() == nil {
 		s.opts.Logger.ErrorContext(ctx, "request failed", slog.String("requestId", e.RequestID),
@@ -106,6 +108,9 @@ var humaErrors = sync.OnceFunc(func() { //nolint:gochecknoglobals // huma's hook
 		e.Message, e.Code, e.Details = f.Message, f.Code, f.Details
 		if f.Code == fault.InvalidInput {
 			e.status = http.StatusBadRequest
+		}
+		if ctx != nil {
+			telemetry.CodeSpan(ctx.Context(), f.Code)
 		}
 		return e
 	}

@@ -170,7 +170,7 @@ func (k *Kind) InsertOnceOpts(m Metadata) *river.InsertOpts {
 
 // InsertOpts returns how a job of the kind enters River.
 func (k *Kind) InsertOpts(m Metadata) *river.InsertOpts {
-	metadata, _ := json.Marshal(m) // two strings
+	metadata, _ := json.Marshal(m) // strings
 	return &river.InsertOpts{MaxAttempts: k.Policy.MaxAttempts, Metadata: metadata, Queue: k.Queue}
 }
 

@@ -11,6 +11,7 @@ import (
 type Metadata struct {
 	TenantID  string `json:"tenant_id"`
 	RequestID string `json:"request_id,omitempty"`
+	Trace
 }
 
 // MetadataOf reads the metadata of a job.

@@ -124,6 +124,7 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	if final(outcome) {
 		o.finished.WithLabelValues(job.Kind, job.Queue, outcome).Inc()
 	}
+	traceOutcome(ctx, outcome, err)
 	o.log(ctx, job, outcome, took, err)
 	return err
 }

@@ -51,10 +51,11 @@ type LogOptions struct {
 
 // NewLogger returns a logger that writes timestamp, level, service, msg and
 // attributes. Errors are written with their public code and text, and their
-// cause with everything scrubbed that looks like a credential or an address.
+// cause with everything scrubbed that looks like a credential or an address. In a
+// traced context lines have trace_id and span_id.
 func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
 	if opts.Text {
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: opts.Level, TimeFormat: "15:04:05.000", NoColor: !opts.Color, ReplaceAttr: replace}))
+		return slog.New(traced{tint.NewTextHandler(w, &tint.Options{Level: opts.Level, TimeFormat: "15:04:05.000", NoColor: !opts.Color, ReplaceAttr: replace})})
 	}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: opts.Level, ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
 		if len(groups) == 0 && attr.Key == slog.TimeKey {
@@ -63,7 +64,7 @@ func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
 		}
 		return replace(groups, attr)
 	}})
-	return slog.New(handler).With(slog.String("service", opts.Service))
+	return slog.New(traced{handler}).With(slog.String("service", opts.Service))
 }
 
 func replace(_ []string, attr slog.Attr) slog.Attr {
