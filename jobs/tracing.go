@@ -38,7 +38,8 @@ func (t Trace) Context(ctx context.Context) context.Context {
 	if t.Traceparent == "" {
 		return ctx
 	}
-	return propagation.TraceContext{}.Extract(ctx, &t)
+	carried := t // so that an empty one is not moved to the heap
+	return propagation.TraceContext{}.Extract(ctx, &carried)
 }
 
 const (

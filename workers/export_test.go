@@ -1,0 +1,6 @@
+package workers
+
+import "context"
+
+// TraceNothing does what an attempt does about tracing while there is none.
+func TraceNothing(ctx context.Context) { traceOutcome(ctx, retried, errUnfinished) }
