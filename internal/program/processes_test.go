@@ -54,7 +54,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("a conversation is scored", func(t *testing.T) { t.Parallel(); conversations(t, dir) })
 	t.Run("points are rolled up", func(t *testing.T) { t.Parallel(); metrics(t, dir) })
 	t.Run("traces lead from the request to the vendor", func(t *testing.T) { t.Parallel(); traces(t, dir) })
-	t.Run("traces over gRPC", func(t *testing.T) { t.Parallel(); tracesOverGRPC(t, dir) })
+	t.Run("traces of strangers are not continued, over gRPC", func(t *testing.T) { t.Parallel(); tracesOfStrangers(t, dir) })
 	t.Run("nobody takes the traces", func(t *testing.T) { t.Parallel(); noCollector(t, dir) })
 	t.Run("a wrong variable of tracing is one line that names it", func(t *testing.T) { t.Parallel(); wrongTracing(t, dir) })
 	t.Run("TLS and tokens", func(t *testing.T) { t.Parallel(); access(t, dir) })

@@ -480,8 +480,8 @@ func noCollector(t *testing.T, dir string) {
 	}
 }
 
-// tracesOverGRPC has a worker send what it does by itself.
-func tracesOverGRPC(t *testing.T, dir string) {
+// tracesOfStrangers has both programs continue nobody's trace, and send spans over gRPC.
+func tracesOfStrangers(t *testing.T, dir string) {
 	t.Helper()
 	sink := &collector{}
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -490,14 +490,23 @@ func tracesOverGRPC(t *testing.T, dir string) {
 	collectorpb.RegisterTraceServiceServer(server, sink)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	worker := launch(t, dir, "worker", append(mailSettings(""), "DATABASE_URL="+dbtest.New(t).URL, "METRICS_ADDR=127.0.0.1:0", "STRIPE_SECRET_KEY=sk_test_x",
-		"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://"+listener.Addr().String(),
-		"OTEL_SERVICE_NAME=acme-worker", "OTEL_BSP_SCHEDULE_DELAY=10")...)
-	require.Eventually(t, func() bool { return len(sink.named("", "process payments")) > 0 }, 30*time.Second, 10*time.Millisecond)
-	require.Equal(t, 0, worker.terminate())
-	reconciliation := sink.named("", "process payments")[0]
-	require.Equal(t, "acme-worker", reconciliation.service)
-	require.Empty(t, reconciliation.parent(), "nobody is behind a periodic job")
+	p := newPlant(t, dir, "OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://"+listener.Addr().String(),
+		"OTEL_SERVICE_NAME=acme", "OTEL_PROPAGATORS=none", "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=1")
+	stranger, _, traceparent := caller(1)
+	_, status := p.do(http.MethodPost, "/v1/payments", card, traceparent, "Idempotency-Key", "one", "Prefer", "wait=20")
+	require.Equal(t, http.StatusOK, status)
+	p.stop()
+	require.Empty(t, sink.named(stranger, "POST /v1/payments"))
+	request := sink.one(t, "", "POST /v1/payments")
+	require.Empty(t, request.parent())
+	require.Equal(t, "acme", request.service)
+	send := sink.one(t, request.trace(), "send payments")
+	require.Equal(t, send.id(), sink.one(t, request.trace(), "process payments").parent(), "our own traces go on in the job's row")
+	for _, s := range sink.all() {
+		if s.attrs["millrace.kind"] == "payment_reconciliation" {
+			require.Empty(t, s.parent(), "nobody is behind a periodic job")
+		}
+	}
 }
 
 // wrongTracing has variables be wrong.
