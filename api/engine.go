@@ -31,6 +31,9 @@ func newEngine(s *Server) *gin.Engine {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	_ = s.trust(engine) // fails only for a malformed list, and these were parsed
+	if s.opts.Traces != nil {
+		engine.Use(s.trace(s.opts.Traces.Tracer("millrace/api")))
+	}
 	engine.Use(s.identify, s.observe, s.protect, s.readable)
 	if len(s.opts.Origins) > 0 {
 		engine.Use(shareWith(s.opts.Origins))

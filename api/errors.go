@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"millrace/internal/fault"
+	"millrace/internal/telemetry"
 )
 
 // Error is the body of every error answer.
@@ -89,6 +90,7 @@ func (s *Server) errorOf(ctx context.Context, err error) *Error {
 // answerTo is the answer to a fault that somebody has logged.
 func (*Server) answerTo(ctx context.Context, f *fault.Fault) *Error {
 	requestOf(ctx).code = f.Code
+	telemetry.CodeSpan(ctx, f.Code)
 	e := &Error{
 		Message: f.Message, Code: f.Code, Details: f.Details, RequestID: requestID(ctx),
 		status: status(f.Code), headers: http.Header{},
@@ -119,6 +121,9 @@ var humaErrors = sync.OnceFunc(func() { //nolint:gochecknoglobals // huma's hook
 		state.code = f.Code
 		if f.Code == fault.InvalidInput {
 			e.status = http.StatusBadRequest
+		}
+		if ctx != nil {
+			telemetry.CodeSpan(ctx.Context(), f.Code)
 		}
 		return e
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/internal/apikey"
 	"millrace/internal/booking"
@@ -52,6 +53,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics registers the metrics. Required.
 	Metrics prometheus.Registerer
+	// Traces makes a span of each request; nil for none.
+	Traces trace.TracerProvider
+	// IgnoreCallers begins a trace with each request, whatever its traceparent says.
+	IgnoreCallers bool
 	// Version is what the OpenAPI document says. Default "dev".
 	Version string
 	// Now is the clock. Default time.Now.

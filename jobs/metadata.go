@@ -15,6 +15,7 @@ type Metadata struct {
 	// ScheduledAt is when the job may run at the earliest; zero when at once. River's
 	// own column changes with each retry.
 	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
+	Trace
 }
 
 // MetadataOf reads the metadata of a job.

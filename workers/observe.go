@@ -162,6 +162,7 @@ func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, work func(co
 	if final(outcome) {
 		o.finish(job, outcome)
 	}
+	traceOutcome(ctx, outcome, err)
 	o.log(ctx, job, outcome, took, err)
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/internal/booking"
 	"millrace/internal/conversation"
@@ -58,6 +59,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics registers the metrics. Required.
 	Metrics prometheus.Registerer
+	// Traces makes spans of attempts, and has the jobs that jobs enqueue carry them; nil
+	// for none.
+	Traces trace.TracerProvider
 }
 
 // rescueMargin is how much longer than the longest attempt a job must have been
@@ -159,6 +163,10 @@ func New(opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	middleware := []rivertype.Middleware{observer}
+	if opts.Traces != nil {
+		middleware = []rivertype.Middleware{&tracing{jobs.TraceInserts{Tracer: opts.Traces.Tracer("millrace/workers")}}, observer}
+	}
 	client, err := river.NewClient(&rescueDriver{riverpgxv5.New(opts.Pool), rescued}, &river.Config{
 		ErrorHandler: &errorHandler{},
 		// River's default of 100 ms is a median of 45 ms from insert to start.
@@ -167,7 +175,7 @@ func New(opts Options) (*Runner, error) {
 		Hooks:             []rivertype.Hook{observer},
 		JobTimeout:        longest,
 		Logger:            quiet(opts.Logger),
-		Middleware:        []rivertype.Middleware{observer},
+		Middleware:        middleware,
 		PeriodicJobs:      jobs.Periodic(),
 		PollOnly:          pooled(opts.Pool),
 		Queues:            queueConfig(opts.Slots),

@@ -39,6 +39,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tracing, err := telemetry.NewTracing(ctx, telemetry.TracingOptions{
+		To: cfg.TracesTo, Service: "millrace-intake", Version: program.Version(), Console: os.Stdout, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	defer tracing.Close(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return program.Serve(ctx, telemetry.MetricsServer(registry, logger), metrics, func() {})
@@ -47,7 +54,7 @@ func run(ctx context.Context) error {
 		return intakeserver.Run(ctx, intakeserver.Options{
 			DatabaseURL: cfg.DatabaseURL, Keys: keys, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
 			Access: cfg.Access, TLS: cfg.TLS, RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL,
-			Listener: api, Logger: logger, Registry: registry,
+			Listener: api, Logger: logger, Registry: registry, Traces: tracing.Provider(), IgnoreCallers: cfg.IgnoreCallers,
 		})
 	})
 	return group.Wait()

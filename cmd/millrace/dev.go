@@ -132,15 +132,22 @@ func dev(ctx context.Context, cfg config.Dev, out, logs io.Writer) (err error) {
 		return err
 	}
 	registry := telemetry.NewRegistry(program.Version())
+	tracing, err := telemetry.NewTracing(ctx, telemetry.TracingOptions{
+		To: cfg.TracesTo, Service: "millrace-dev", Version: program.Version(), Console: out, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	defer tracing.Close(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveSandbox(ctx, stripe, listeners.sandbox, logger) })
 	group.Go(func() error { return serveSandbox(ctx, mails, listeners.mailbox, logger) })
-	group.Go(func() error { return serve(ctx, cfg, keys, listeners, logger, registry) })
+	group.Go(func() error { return serve(ctx, cfg, keys, listeners, logger, registry, tracing) })
 	group.Go(func() error {
 		return workerpool.Run(ctx, workerpool.Options{
 			DatabaseURL: cfg.DatabaseURL, Stripe: config.Stripe{Key: cfg.StripeKey, APIBase: cfg.StripeBase},
 			Resend: config.Resend{ResendKey: cfg.ResendKey, ResendBase: cfg.ResendBase, EmailFrom: cfg.EmailFrom},
-			Queues: cfg.Queues, Keys: keys, Logger: logger, Registry: registry,
+			Queues: cfg.Queues, Keys: keys, Logger: logger, Registry: registry, Traces: tracing.Provider(),
 		})
 	})
 	if database != nil {
@@ -173,7 +180,7 @@ func watch(ctx context.Context, database *devpg.Server) error {
 	}
 }
 
-func serve(ctx context.Context, cfg config.Dev, keys *seal.Keys, l *listeners, logger *slog.Logger, registry *prometheus.Registry) error {
+func serve(ctx context.Context, cfg config.Dev, keys *seal.Keys, l *listeners, logger *slog.Logger, registry *prometheus.Registry, tracing *telemetry.Tracing) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return program.Serve(ctx, telemetry.MetricsServer(registry, logger), l.metrics, func() {})
@@ -182,6 +189,7 @@ func serve(ctx context.Context, cfg config.Dev, keys *seal.Keys, l *listeners, l
 		return intakeserver.Run(ctx, intakeserver.Options{
 			DatabaseURL: cfg.DatabaseURL, StripeWebhookSecret: cfg.WebhookSecret, ResendWebhookSecret: cfg.ResendWebhookSecret,
 			Keys: keys, Access: cfg.Access, RateLimits: cfg.RateLimits, RedisURL: cfg.RedisURL, Listener: l.api, Logger: logger, Registry: registry,
+			Traces: tracing.Provider(), IgnoreCallers: cfg.IgnoreCallers,
 		})
 	})
 	return group.Wait()

@@ -35,13 +35,20 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tracing, err := telemetry.NewTracing(ctx, telemetry.TracingOptions{
+		To: cfg.TracesTo, Service: "millrace-worker", Version: program.Version(), Console: os.Stdout, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	defer tracing.Close(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return program.Serve(ctx, telemetry.MetricsServer(registry, logger), metrics, func() {})
 	})
 	group.Go(func() error {
 		return workerpool.Run(ctx, workerpool.Options{
-			DatabaseURL: cfg.DatabaseURL, Keys: keys, Stripe: cfg.Stripe, Resend: cfg.Resend, Queues: cfg.Queues, Logger: logger, Registry: registry,
+			DatabaseURL: cfg.DatabaseURL, Keys: keys, Stripe: cfg.Stripe, Resend: cfg.Resend, Queues: cfg.Queues, Logger: logger, Registry: registry, Traces: tracing.Provider(),
 		})
 	})
 	return group.Wait()

@@ -107,6 +107,14 @@ func breaches() map[string]breach {
 			files:   []string{"api/*.go", "cmd/intake/*.go", "internal/redistest/*.go"},
 			imports: []string{"github.com/redis/go-redis/v9"},
 		},
+		"tracing": {
+			files:   []string{"api/*.go", "internal/intake/*.go", "workers/*.go"},
+			imports: []string{"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp", "go.opentelemetry.io/otel/sdk/trace"},
+		},
+		"otel-global": {
+			files:   []string{"api/*.go", "internal/telemetry/*.go", "workers/*_test.go"},
+			imports: []string{"go.opentelemetry.io/otel"},
+		},
 		"tink": {
 			files:   []string{"cmd/millrace/*.go", "internal/payment/*.go", "internal/postgres/*.go"},
 			imports: []string{"github.com/tink-crypto/tink-go/v2/aead"},
@@ -143,10 +151,11 @@ func rightful() map[string][]string {
 		"internal/stripehook/*.go":      {"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook", "millrace/internal/payment"},
 		"internal/stripepay/*.go":       {"github.com/stripe/stripe-go/v76", "millrace/internal/payment"},
 		"internal/stripepay/*_test.go":  {"github.com/stripe/stripe-mock/server", "millrace/internal/sandbox"},
+		"internal/telemetry/*.go":       {"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp", "go.opentelemetry.io/otel/sdk/trace"},
 		"jobs/*.go":                     {"github.com/riverqueue/river", "millrace/internal/payment", "millrace/internal/strictjson"},
 		"migrations/*.go":               {"github.com/riverqueue/river"},
-		"workers/*.go":                  {"github.com/riverqueue/river", "millrace/internal/payment", "millrace/jobs"},
-		"workers/*_test.go":             {"millrace/internal/sandbox", "millrace/internal/stripepay"},
+		"workers/*.go":                  {"go.opentelemetry.io/otel/trace", "github.com/riverqueue/river", "millrace/internal/payment", "millrace/jobs"},
+		"workers/*_test.go":             {"go.opentelemetry.io/otel/sdk/trace", "millrace/internal/sandbox", "millrace/internal/stripepay"},
 	}
 }
 

@@ -72,6 +72,7 @@ type Intake struct {
 	Access
 	TLS
 	Encryption
+	Tracing
 
 	DatabaseURL telemetry.Secret `env:"DATABASE_URL,required"`
 	ListenAddr  string           `env:"LISTEN_ADDR" envDefault:":8080"`
@@ -98,6 +99,7 @@ type Worker struct {
 	Log
 	Sentry
 	Encryption
+	Tracing
 	Stripe
 	Resend
 
@@ -123,6 +125,7 @@ type Resend struct {
 type Dev struct {
 	Access
 	Limits
+	Tracing
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text"`
@@ -176,11 +179,17 @@ func (q *Queues) UnmarshalText(text []byte) error {
 // returns, or a test's.
 func Load[T any](environ []string) (T, error) {
 	var config T
-	err := env.ParseWithOptions(&config, env.Options{Environment: env.ToMap(environ)})
+	values := env.ToMap(environ)
+	err := env.ParseWithOptions(&config, env.Options{Environment: values})
 	if err != nil {
 		return config, explain(err)
 	}
-	return config, check(&config)
+	if traces, ok := any(&config).(interface {
+		read(environ map[string]string) error
+	}); ok {
+		err = traces.read(values)
+	}
+	return config, errors.Join(check(&config), err)
 }
 
 // explain turns the library's errors into ours, which name the variable and do

@@ -238,7 +238,7 @@ func (w *Writer) enqueue(ctx context.Context, tx pgx.Tx, added []*request) error
 	)
 	for i, r := range added {
 		ids[i] = r.jobID
-		opts := r.Kind.InsertOpts(jobs.Metadata{TenantID: r.Tenant, RequestID: r.RequestID, ScheduledAt: r.ScheduledAt})
+		opts := r.Kind.InsertOpts(jobs.Metadata{TenantID: r.Tenant, RequestID: r.RequestID, ScheduledAt: r.ScheduledAt, Trace: r.trace})
 		opts.Priority, opts.ScheduledAt = r.Priority, r.runAt()
 		params[i] = river.InsertManyParams{Args: r.Accepted.Args, InsertOpts: opts}
 		if r.Accepted.Resource == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
@@ -62,6 +63,10 @@ type request struct {
 	reply chan outcome
 	// gone is closed when the caller left before its submission was written.
 	gone <-chan struct{}
+	// span is that of the sending, and trace what of it the job carries; nil and empty
+	// when nothing is traced.
+	span  trace.Span
+	trace jobs.Trace
 }
 
 type outcome struct {

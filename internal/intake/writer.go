@@ -14,9 +14,11 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/internal/fault"
 	"millrace/internal/postgres"
+	"millrace/jobs"
 )
 
 // Options configures NewWriter.
@@ -42,6 +44,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics registers the writer's metrics. Required.
 	Metrics prometheus.Registerer
+	// Traces makes spans of submissions and commits, and has jobs carry them; nil for none.
+	Traces trace.TracerProvider
 }
 
 // Writer commits submissions. Its only timers are limits: it writes whatever
@@ -53,6 +57,7 @@ type Writer struct {
 	river   *river.Client[pgx.Tx]
 	queue   chan *request
 	metrics *metrics
+	tracer  trace.Tracer // nil for none
 	// done is closed when Run returned: nothing will be answered any more.
 	done chan struct{}
 }
@@ -84,12 +89,18 @@ func NewWriter(opts Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	middleware := []rivertype.Middleware{&assignIDs{now: opts.Now}}
+	var tracer trace.Tracer
+	if opts.Traces != nil {
+		tracer = opts.Traces.Tracer("millrace/internal/intake")
+		middleware = append(middleware, &jobs.TraceInserts{Tracer: tracer})
+	}
 	// The client only inserts; it is never started, so it leads and works nothing.
 	client, err := river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
 		// How often at most a queue's workers are told of new jobs.
 		FetchCooldown: time.Millisecond,
 		Logger:        opts.Logger,
-		Middleware:    []rivertype.Middleware{&assignIDs{now: opts.Now}},
+		Middleware:    middleware,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake: river client: %w", err)
@@ -100,6 +111,7 @@ func NewWriter(opts Options) (*Writer, error) {
 		river:   client,
 		queue:   make(chan *request, opts.Backlog),
 		metrics: metrics,
+		tracer:  tracer,
 		done:    make(chan struct{}),
 	}, nil
 }
@@ -112,6 +124,16 @@ func NewWriter(opts Options) (*Writer, error) {
 // the actor of ctx.
 func (w *Writer) Submit(ctx context.Context, submission Submission) (Receipt, error) {
 	r := &request{Submission: submission, actor: postgres.ActorOf(ctx), reply: make(chan outcome, 1), gone: ctx.Done()}
+	if w.tracer == nil {
+		return w.submit(ctx, r)
+	}
+	ctx = w.sending(ctx, r)
+	receipt, err := w.submit(ctx, r)
+	r.sent(receipt, err)
+	return receipt, err
+}
+
+func (w *Writer) submit(ctx context.Context, r *request) (Receipt, error) {
 	select {
 	case w.queue <- r:
 	case <-w.done:
@@ -204,7 +226,9 @@ func (w *Writer) fill(first *request) []*request {
 // themselves, so that in the end only the row at fault fails.
 func (w *Writer) write(ctx context.Context, batch []*request) {
 	started := w.opts.Now()
+	ctx, span := w.committing(ctx, batch)
 	replies, err := w.commit(ctx, batch)
+	committed(span, err)
 	switch {
 	case err == nil:
 		w.metrics.committed(len(batch), w.opts.Now().Sub(started))

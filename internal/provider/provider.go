@@ -12,6 +12,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"millrace/internal/telemetry"
 )
 
 const (
@@ -40,6 +45,8 @@ type Options struct {
 	Pause time.Duration
 	// Metrics registers the metrics. Required.
 	Metrics prometheus.Registerer
+	// Traces makes a span of each call; nil for none.
+	Traces trace.TracerProvider
 }
 
 // Provider is one service. It is safe for concurrent use.
@@ -47,6 +54,7 @@ type Provider struct {
 	opts    Options
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	opened  atomic.Pointer[time.Time] // when it stopped answering; nil while it answers
+	tracer  trace.Tracer              // nil for none
 	calls   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 }
@@ -108,6 +116,9 @@ func New(opts Options) (*Provider, error) {
 			return nil, fmt.Errorf("provider: metrics: %w", err)
 		}
 	}
+	if opts.Traces != nil {
+		p.tracer = opts.Traces.Tracer("millrace/internal/provider")
+	}
 	for _, operation := range opts.Operations {
 		p.seconds.WithLabelValues(operation)
 		for _, outcome := range []string{outcomeOK, outcomeRefused, outcomeDown, outcomeOpen} {
@@ -117,7 +128,7 @@ func New(opts Options) (*Provider, error) {
 	return p, nil
 }
 
-// The outcomes of a call, as metrics name them.
+// The outcomes of a call, as metrics and spans name them.
 const (
 	outcomeOK      = "ok"
 	outcomeRefused = "refused"
@@ -138,16 +149,40 @@ func (p *Provider) changed(_ string, _, to gobreaker.State) {
 
 // Do makes a call, and returns its error; or an *Open when it was not made. of
 // names what the call is about, so that different work is put off for different
-// times.
-func (p *Provider) Do(operation, of string, call func() error) error {
+// times. ctx is of whoever needs the call.
+func (p *Provider) Do(ctx context.Context, operation, of string, call func() error) error {
+	if p.tracer == nil {
+		_, err := p.do(operation, of, call)
+		return err
+	}
+	// The provider is not told of the trace: it is none of its business.
+	_, span := p.tracer.Start(ctx, p.opts.Name+" "+operation, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(telemetry.AttrProvider.String(p.opts.Name), telemetry.AttrOperation.String(operation)))
+	outcome := "panic" // unless it returns
+	defer func() {
+		span.SetAttributes(telemetry.AttrOutcome.String(outcome))
+		if outcome != outcomeOK {
+			// The error is the provider's text.
+			span.SetAttributes(semconv.ErrorTypeKey.String(outcome))
+			span.SetStatus(codes.Error, outcome)
+		}
+		span.End()
+	}()
+	var err error
+	outcome, err = p.do(operation, of, call)
+	return err
+}
+
+// do makes a call and measures it.
+func (p *Provider) do(operation, of string, call func() error) (outcome string, err error) {
 	started := time.Now()
-	_, err := p.breaker.Execute(func() (struct{}, error) { return struct{}{}, call() })
+	_, err = p.breaker.Execute(func() (struct{}, error) { return struct{}{}, call() })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		p.calls.WithLabelValues(operation, outcomeOpen).Inc()
-		return &Open{For: p.opts.Pause + p.spread(of)}
+		return outcomeOpen, &Open{For: p.opts.Pause + p.spread(of)}
 	}
 	p.seconds.WithLabelValues(operation).Observe(time.Since(started).Seconds())
-	outcome := outcomeOK
+	outcome = outcomeOK
 	switch {
 	case err != nil && p.opts.Down(err):
 		outcome = outcomeDown
@@ -155,7 +190,7 @@ func (p *Provider) Do(operation, of string, call func() error) error {
 		outcome = outcomeRefused
 	}
 	p.calls.WithLabelValues(operation, outcome).Inc()
-	return err
+	return outcome, err
 }
 
 // spread puts work off by a part of the time that the provider has been down.

@@ -53,7 +53,7 @@ func newLine(t *testing.T) *line {
 
 // call makes a call that ends so.
 func (l *line) call(with error) error {
-	return l.Do("read", "a", func() error { l.asked++; return with })
+	return l.Do(l.t.Context(), "read", "a", func() error { l.asked++; return with })
 }
 
 // fail makes calls until the provider is left alone.
@@ -141,7 +141,7 @@ millrace_provider_calls_total{operation="write",outcome="refused",provider="acme
 		}
 		count(0, 0, 0, 0, 0) // rates need a first value
 
-		require.NoError(t, l.Do("write", "a", func() error { later(2 * time.Second); return nil }))
+		require.NoError(t, l.Do(l.t.Context(), "write", "a", func() error { later(2 * time.Second); return nil }))
 		require.NoError(t, l.call(nil))
 		require.ErrorIs(t, l.call(errRefused), errRefused)
 		require.ErrorIs(t, l.call(errRefused), errRefused)
@@ -244,7 +244,7 @@ func TestOneCallAtATimeTriesWhetherItIsBack(t *testing.T) {
 		later(2 * time.Millisecond)
 		answer := make(chan error)
 		tried := make(chan error, 1)
-		go func() { tried <- l.Do("read", "b", func() error { return <-answer }) }()
+		go func() { tried <- l.Do(l.t.Context(), "read", "b", func() error { return <-answer }) }()
 		synctest.Wait()
 		l.leftAlone() // while the other one tries
 		require.InDelta(t, 1, l.gauge(), 0)
@@ -328,8 +328,8 @@ func TestABacklogComesBackSpreadOut(t *testing.T) {
 			for i := range 500 {
 				of := fmt.Sprintf("payment %d", i)
 				var open, again *provider.Open
-				require.ErrorAs(t, l.Do("read", of, func() error { return nil }), &open)
-				require.ErrorAs(t, l.Do("write", of, func() error { return nil }), &again)
+				require.ErrorAs(t, l.Do(l.t.Context(), "read", of, func() error { return nil }), &open)
+				require.ErrorAs(t, l.Do(l.t.Context(), "write", of, func() error { return nil }), &again)
 				require.Equal(t, open.For, again.For, "the same for the same thing")
 				least, most = min(least, open.For-pause), max(most, open.For-pause)
 				seen[open.For] = true
@@ -374,13 +374,13 @@ func TestThePauseIsAnOption(t *testing.T) {
 		p, err := provider.New(opts)
 		require.NoError(t, err)
 		for range 5 {
-			require.ErrorIs(t, p.Do("read", "a", func() error { return errDown }), errDown)
+			require.ErrorIs(t, p.Do(t.Context(), "read", "a", func() error { return errDown }), errDown)
 		}
 		later(time.Minute - 1)
 		var open *provider.Open
-		require.ErrorAs(t, p.Do("read", "a", func() error { return nil }), &open)
+		require.ErrorAs(t, p.Do(t.Context(), "read", "a", func() error { return nil }), &open)
 		require.GreaterOrEqual(t, open.For, time.Minute)
 		later(2)
-		require.NoError(t, p.Do("read", "a", func() error { return nil }))
+		require.NoError(t, p.Do(t.Context(), "read", "a", func() error { return nil }))
 	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/resend/resend-go/v2"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"millrace/internal/booking"
@@ -54,6 +55,8 @@ type Options struct {
 	Transport http.RoundTripper
 	// Metrics registers the metrics. Required.
 	Metrics prometheus.Registerer
+	// Traces makes a span of each call; nil for none.
+	Traces trace.TracerProvider
 }
 
 // Mailer implements booking.Mailer. It is safe for concurrent use.
@@ -93,7 +96,7 @@ func New(opts Options) (*Mailer, error) {
 		return nil, errors.New("resendmail: BaseURL is not an absolute http or https URL")
 	}
 	client.BaseURL = base
-	api, err := provider.New(provider.Options{Name: "resend", Operations: []string{operation}, Down: down, Pause: opts.Pause, Metrics: opts.Metrics})
+	api, err := provider.New(provider.Options{Name: "resend", Operations: []string{operation}, Down: down, Pause: opts.Pause, Metrics: opts.Metrics, Traces: opts.Traces})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +114,7 @@ func (m *Mailer) Send(ctx context.Context, mail booking.Mail) (id string, err er
 	if err := m.limiter.Wait(ctx); err != nil {
 		return "", unavailable(ownLimitMessage, fmt.Errorf("resendmail: not sent: %w", err)).After(m.turn())
 	}
-	err = m.provider.Do(operation, mail.Key, func() error {
+	err = m.provider.Do(ctx, operation, mail.Key, func() error {
 		id, err = m.ask(ctx, mail)
 		return err
 	})

@@ -56,16 +56,16 @@ func (s *system) workBadly() *hostile {
 	s.t.Helper()
 	h := &hostile{served: map[string]bool{}}
 	registry := s.registry()
-	gateway, err := stripepay.New(stripepay.Options{Key: "sk_test_x", BaseURL: serve(s.t, http.HandlerFunc(h.stripe)), Timeout: time.Second, Pause: 100 * time.Millisecond, Metrics: registry})
+	gateway, err := stripepay.New(stripepay.Options{Key: "sk_test_x", BaseURL: serve(s.t, http.HandlerFunc(h.stripe)), Timeout: time.Second, Pause: 100 * time.Millisecond, Metrics: registry, Traces: s.traces})
 	require.NoError(s.t, err)
-	mailer, err := resendmail.New(resendmail.Options{Key: "re_x", BaseURL: serve(s.t, http.HandlerFunc(h.resend)), Rate: 1000, Timeout: time.Second, Pause: 100 * time.Millisecond, Metrics: registry})
+	mailer, err := resendmail.New(resendmail.Options{Key: "re_x", BaseURL: serve(s.t, http.HandlerFunc(h.resend)), Rate: 1000, Timeout: time.Second, Pause: 100 * time.Millisecond, Metrics: registry, Traces: s.traces})
 	require.NoError(s.t, err)
 	pool, err := postgres.Open(s.t.Context(), postgres.Options{URL: loginURL(s.t, s.db, postgres.Worker), Role: postgres.Worker})
 	require.NoError(s.t, err)
 	s.t.Cleanup(pool.Close)
 	runner, err := workers.New(workers.Options{
 		Pool: pool, Keys: s.keys, Gateway: panickyGateway{gateway, h}, Mailer: panickyMailer{mailer, h}, Model: panickyModel{satisfaction.Default(), h},
-		From: "Acme <bookings@acme.example>", AttemptTimeout: 5 * time.Second, StopTimeout: time.Second, Logger: s.logs.logger("worker"), Metrics: registry,
+		From: "Acme <bookings@acme.example>", AttemptTimeout: 5 * time.Second, StopTimeout: time.Second, Logger: s.logs.logger("worker"), Metrics: registry, Traces: s.traces,
 	})
 	require.NoError(s.t, err)
 	start(s.t, runner.Run)
@@ -74,7 +74,7 @@ func (s *system) workBadly() *hostile {
 
 // The canary: marked personal data goes in through every route and kind, in bodies
 // that are right and wrong, in parameters and headers, while everything fails that
-// can. Then it is looked for wherever it must not be: answers, headers, logs, what Sentry is told, metrics,
+// can. Then it is looked for wherever it must not be: answers, headers, logs, what Sentry is told, metrics, spans,
 // and every column of every table that is not in belongs.
 func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	t.Parallel()
@@ -136,6 +136,7 @@ func (s *system) canary(encrypted bool) {
 	}
 	require.Contains(t, s.logs.String(), "panic", "the accidents are in the log")
 	s.tracked()
+	s.searchSpans()
 	s.audited()
 	s.searchTables(belongs(encrypted))
 
@@ -167,6 +168,28 @@ func (s *system) tracked() {
 		require.NotZero(s.t, about[accident], "Sentry was not told of %q, but of %v", accident, slices.Sorted(maps.Keys(about)))
 	}
 	require.Equal(s.t, 1, about["panic: a value of type string POST /webhooks/stripe"], "one accident is one event")
+}
+
+// searchSpans looks through what is exported of traces: of requests that were answered
+// and refused, of sendings, commits and attempts, and of calls of both vendors.
+func (s *system) searchSpans() {
+	s.t.Helper()
+	names := map[string]int{}
+	for line := range strings.Lines(s.spans.String()) {
+		require.Empty(s.t, found(line), "span: %s", line)
+		var span struct {
+			Name   string
+			Status struct{ Code string }
+		}
+		require.NoError(s.t, json.Unmarshal([]byte(line), &span), line)
+		names[span.Name+" "+span.Status.Code]++
+	}
+	for _, name := range []string{
+		"POST /v1/payments Unset", "POST /v1/payments Error", "POST /webhooks/stripe Error", "HTTP Unset", "send payments Unset", "send payments Error", "commit Unset", "commit Error",
+		"process payments Error", "process emails Error", "process scoring Error", "stripe create Error", "resend send Error",
+	} {
+		require.Positive(s.t, names[name], "%s: %v", name, names)
+	}
 }
 
 // audited seals the audit log, which has all that has happened in it and nobody's data.
@@ -216,6 +239,13 @@ func (s *system) searchTables(allowed map[string]string) {
 // personal data, neither has an error, and the rest is masked.
 func (s *system) send(r request) answer {
 	s.t.Helper()
+	// What a caller's tracing says goes with the job.
+	r.header = maps.Clone(r.header)
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	r.header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	r.header.Set("Tracestate", "canary="+canaries()["email"])
 	a := s.do(r)
 	require.NotZero(s.t, a.status, "%s %s", r.method, r.path)
 	header, err := json.Marshal(a.header)
@@ -349,10 +379,10 @@ func (s *system) panics(key string) {
 	require.NoError(s.t, err)
 	s.t.Cleanup(pool.Close)
 	registry := s.registry()
-	writer, err := intake.NewWriter(intake.Options{Pool: pool, Logger: s.logs.logger("intake"), Metrics: registry})
+	writer, err := intake.NewWriter(intake.Options{Pool: pool, Logger: s.logs.logger("intake"), Metrics: registry, Traces: s.traces})
 	require.NoError(s.t, err)
 	server, err := api.New(api.Options{
-		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(s.keys, time.Now), Writer: writer, Logger: s.logs.logger("intake"), Metrics: registry, StripeEvents: panickyStripe{}, ResendEvents: panickyResend{},
+		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(s.keys, time.Now), Writer: writer, Logger: s.logs.logger("intake"), Metrics: registry, Traces: s.traces, StripeEvents: panickyStripe{}, ResendEvents: panickyResend{},
 	})
 	require.NoError(s.t, err)
 	address := serve(s.t, server)

@@ -22,6 +22,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/internal/apikey"
 	"millrace/internal/config"
@@ -57,6 +60,8 @@ type system struct {
 	stripeSecret, resendSecret string
 	keys                       *seal.Keys             // what both programs encrypt with
 	logs                       *logBuffer             // of both programs, at debug
+	spans                      *logBuffer             // of both programs, as they are exported
+	traces                     trace.TracerProvider   // makes them
 	metrics                    []*prometheus.Registry // one a program
 }
 
@@ -116,9 +121,11 @@ func newSystem(t *testing.T, db *dbtest.DB, databaseURL string, change ...func(*
 		databaseURL = loginURL(t, db, postgres.Intake)
 	}
 	s := &system{
-		t: t, db: db, login: db.Pool(t, postgres.Login), owner: db.Tenancy(t, postgres.Owner), logs: newLogBuffer(t),
+		t: t, db: db, login: db.Pool(t, postgres.Login), owner: db.Tenancy(t, postgres.Owner), logs: newLogBuffer(t), spans: &logBuffer{},
 	}
-	var err error
+	exporter, err := stdouttrace.New(stdouttrace.WithWriter(s.spans))
+	require.NoError(t, err)
+	s.traces = sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	s.stripe, err = sandbox.NewStripe(sandbox.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.stripe.Close() })
@@ -137,7 +144,7 @@ func newSystem(t *testing.T, db *dbtest.DB, databaseURL string, change ...func(*
 	require.NoError(t, err)
 	options := intakeserver.Options{
 		DatabaseURL: telemetry.Secret(databaseURL), StripeWebhookSecret: telemetry.Secret(s.stripeSecret), ResendWebhookSecret: telemetry.Secret(s.resendSecret),
-		RateLimits: unlimited(t), Keys: keys, Listener: listener, Logger: s.logs.logger("intake"), Registry: s.registry(),
+		RateLimits: unlimited(t), Keys: keys, Listener: listener, Logger: s.logs.logger("intake"), Registry: s.registry(), Traces: s.traces,
 	}
 	for _, f := range change {
 		f(&options)
@@ -166,7 +173,7 @@ func (s *system) work(databaseURL string) (stop func()) {
 			DatabaseURL: telemetry.Secret(databaseURL),
 			Stripe:      config.Stripe{Key: "sk_test_x", APIBase: s.gatewayURL},
 			Resend:      config.Resend{ResendKey: "re_x", ResendBase: s.mailURL, EmailFrom: "Acme <bookings@acme.example>"},
-			Keys:        s.keys, Logger: s.logs.logger("worker"), Registry: registry,
+			Keys:        s.keys, Logger: s.logs.logger("worker"), Registry: registry, Traces: s.traces,
 		})
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/paymentintent"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/internal/fault"
 	"millrace/internal/payment"
@@ -34,6 +35,8 @@ type Options struct {
 	Transport http.RoundTripper
 	// Metrics registers the metrics. Required.
 	Metrics prometheus.Registerer
+	// Traces makes a span of each call; nil for none.
+	Traces trace.TracerProvider
 }
 
 // Gateway implements payment.Gateway.
@@ -60,7 +63,7 @@ func New(opts Options) (*Gateway, error) {
 	for _, operation := range payment.Operations() {
 		operations = append(operations, string(operation))
 	}
-	stripeAPI, err := provider.New(provider.Options{Name: "stripe", Operations: operations, Down: down, Pause: opts.Pause, Metrics: opts.Metrics})
+	stripeAPI, err := provider.New(provider.Options{Name: "stripe", Operations: operations, Down: down, Pause: opts.Pause, Metrics: opts.Metrics, Traces: opts.Traces})
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +110,7 @@ func (g *Gateway) Create(ctx context.Context, p payment.Payment) (payment.Intent
 	}
 	params.AddMetadata(payment.MetadataID, p.ID.String())
 	keyed(ctx, params, p, payment.OpCreate)
-	return g.ask(payment.OpCreate, p.ID.String(), func() (*stripe.PaymentIntent, error) { return g.intents.New(params) })
+	return g.ask(ctx, payment.OpCreate, p.ID.String(), func() (*stripe.PaymentIntent, error) { return g.intents.New(params) })
 }
 
 // Find implements payment.Gateway.
@@ -115,7 +118,7 @@ func (g *Gateway) Find(ctx context.Context, intentID string) (payment.Intent, er
 	params := &stripe.PaymentIntentParams{}
 	params.Context = ctx
 	params.AddExpand("latest_charge") // refunds, disputes, expiry
-	return g.ask(payment.OpRead, intentID, func() (*stripe.PaymentIntent, error) { return g.intents.Get(intentID, params) })
+	return g.ask(ctx, payment.OpRead, intentID, func() (*stripe.PaymentIntent, error) { return g.intents.Get(intentID, params) })
 }
 
 // Confirm implements payment.Gateway.
@@ -123,7 +126,7 @@ func (g *Gateway) Confirm(ctx context.Context, p payment.Payment) (payment.Inten
 	// A refusal takes the payment method off the intent, so it is named each time.
 	params := &stripe.PaymentIntentConfirmParams{PaymentMethod: new(p.PaymentMethod)}
 	keyed(ctx, params, p, payment.OpConfirm)
-	return g.ask(payment.OpConfirm, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Confirm(p.IntentID, params) })
+	return g.ask(ctx, payment.OpConfirm, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Confirm(p.IntentID, params) })
 }
 
 // Capture implements payment.Gateway.
@@ -133,7 +136,7 @@ func (g *Gateway) Capture(ctx context.Context, p payment.Payment) (payment.Inten
 		params.AmountToCapture = new(p.AmountToCapture)
 	}
 	keyed(ctx, params, p, payment.OpCapture)
-	return g.ask(payment.OpCapture, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Capture(p.IntentID, params) })
+	return g.ask(ctx, payment.OpCapture, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Capture(p.IntentID, params) })
 }
 
 // Cancel implements payment.Gateway.
@@ -142,7 +145,7 @@ func (g *Gateway) Cancel(ctx context.Context, p payment.Payment) (payment.Intent
 		CancellationReason: stripe.String(string(stripe.PaymentIntentCancellationReasonAbandoned)),
 	}
 	keyed(ctx, params, p, payment.OpCancel)
-	return g.ask(payment.OpCancel, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Cancel(p.IntentID, params) })
+	return g.ask(ctx, payment.OpCancel, p.IntentID, func() (*stripe.PaymentIntent, error) { return g.intents.Cancel(p.IntentID, params) })
 }
 
 // keyed sets the context and the payment's idempotency key.
@@ -156,9 +159,9 @@ func keyed(ctx context.Context, params interface {
 }
 
 // ask makes one call, unless Stripe does not answer at present.
-func (g *Gateway) ask(operation payment.Operation, of string, call func() (*stripe.PaymentIntent, error)) (payment.Intent, error) {
+func (g *Gateway) ask(ctx context.Context, operation payment.Operation, of string, call func() (*stripe.PaymentIntent, error)) (payment.Intent, error) {
 	var answer *stripe.PaymentIntent
-	err := g.provider.Do(string(operation), of, func() (err error) {
+	err := g.provider.Do(ctx, string(operation), of, func() (err error) {
 		answer, err = call()
 		return err
 	})

@@ -57,13 +57,14 @@ const errorKey = "error"
 // NewLogger returns a logger that writes timestamp, level, service, msg and
 // attributes, and those of its context's Subject. Errors are written with their public
 // code and text, and their cause with everything scrubbed that looks like a credential
-// or an address; a fault adds errorCode, a Panic adds stack. docs/logs.md lists them all.
+// or an address; a fault adds errorCode, a Panic adds stack; a traced context adds
+// trace_id and span_id. docs/logs.md lists them all.
 func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
 	handler := format(w, opts)
 	if opts.Sentry != nil {
 		handler = reported{Handler: handler, sentry: opts.Sentry}
 	}
-	return slog.New(completed{handler})
+	return slog.New(completed{traced{handler}})
 }
 
 // format returns what writes lines as they are.

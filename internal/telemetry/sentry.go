@@ -125,7 +125,7 @@ func gate(event *sentry.Event, _ *sentry.EventHint) *sentry.Event {
 func SentryTags() []string {
 	return []string{
 		"service", "errorCode", "kind", "queue", "jobId", "attempt", "outcome",
-		"route", "method", "status", "requestId", "tenantId",
+		"route", "method", "status", "requestId", "tenantId", "trace_id", "span_id",
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"millrace/api"
@@ -51,6 +52,10 @@ type Options struct {
 	Listener net.Listener
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
+	// Traces makes spans; nil for none.
+	Traces trace.TracerProvider
+	// IgnoreCallers begins a trace with each request, whatever its traceparent says.
+	IgnoreCallers bool
 }
 
 // maxConns is the pool of one intake process: one connection writes, the others
@@ -68,7 +73,7 @@ func Run(ctx context.Context, opts Options) error {
 	defer pool.Close()
 	telemetry.MustRegisterPool(opts.Registry, "intake", pool)
 
-	writer, err := intake.NewWriter(intake.Options{Pool: pool, Logger: opts.Logger, Metrics: opts.Registry})
+	writer, err := intake.NewWriter(intake.Options{Pool: pool, Logger: opts.Logger, Metrics: opts.Registry, Traces: opts.Traces})
 	if err != nil {
 		return err
 	}
@@ -76,6 +81,7 @@ func Run(ctx context.Context, opts Options) error {
 		DB: postgres.NewTenancy(pool, postgres.Intake).WithKeys(opts.Keys, time.Now), Writer: writer,
 		TrustedProxies: opts.Access.TrustedProxies, Origins: opts.Access.Origins,
 		Logger: opts.Logger, Metrics: opts.Registry, Version: program.Version(),
+		Traces: opts.Traces, IgnoreCallers: opts.IgnoreCallers,
 	}
 	if !opts.RateLimits.Off() {
 		options.Limiter, err = ratelimit.New(ratelimit.Options{

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/internal/config"
 	"millrace/internal/postgres"
@@ -32,6 +33,8 @@ type Options struct {
 	Keys     *seal.Keys
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
+	// Traces makes spans; nil for none.
+	Traces trace.TracerProvider
 }
 
 // MaxConns is the pool of one worker process. A job holds a connection only
@@ -49,17 +52,17 @@ func Run(ctx context.Context, opts Options) error {
 	defer pool.Close()
 	telemetry.MustRegisterPool(opts.Registry, "worker", pool)
 
-	gateway, err := stripepay.New(stripepay.Options{Key: opts.Stripe.Key.Reveal(), BaseURL: opts.Stripe.APIBase, Metrics: opts.Registry})
+	gateway, err := stripepay.New(stripepay.Options{Key: opts.Stripe.Key.Reveal(), BaseURL: opts.Stripe.APIBase, Metrics: opts.Registry, Traces: opts.Traces})
 	if err != nil {
 		return err
 	}
-	mailer, err := resendmail.New(resendmail.Options{Key: opts.Resend.ResendKey.Reveal(), BaseURL: opts.Resend.ResendBase, Metrics: opts.Registry})
+	mailer, err := resendmail.New(resendmail.Options{Key: opts.Resend.ResendKey.Reveal(), BaseURL: opts.Resend.ResendBase, Metrics: opts.Registry, Traces: opts.Traces})
 	if err != nil {
 		return err
 	}
 	program.TellEncryption(ctx, opts.Logger, opts.Keys)
 	runner, err := workers.New(workers.Options{
-		Pool: pool, Keys: opts.Keys, Gateway: gateway, Mailer: mailer, From: opts.Resend.EmailFrom, Slots: opts.Queues, Logger: opts.Logger, Metrics: opts.Registry,
+		Pool: pool, Keys: opts.Keys, Gateway: gateway, Mailer: mailer, From: opts.Resend.EmailFrom, Slots: opts.Queues, Logger: opts.Logger, Metrics: opts.Registry, Traces: opts.Traces,
 	})
 	if err != nil {
 		return err
