@@ -183,6 +183,10 @@ func TestAnOperatorSeesTheJobsOfAllTenants(t *testing.T) {
 	// A page that is reloaded is there, and finds what it needs under its own path.
 	page := s.ops(ann, "GET", "/jobs/"+job, "", "Accept", "text/html")
 	require.Contains(t, page.text, `"apiUrl":"/ops/api"`)
+	require.Contains(t, page.text, `<script src="/ops/console.js"></script></head>`)
+	own := s.ops(ann, "GET", "/console.js", "")
+	require.Contains(t, own.text, "window.fetch =")
+	require.Equal(t, "text/javascript; charset=utf-8", own.header.Get("Content-Type"))
 	for asset := range strings.SplitSeq(page.text, `"`) {
 		if strings.HasPrefix(asset, "/ops/assets/") {
 			require.Equal(t, 200, s.do(request{method: "GET", path: asset, header: map[string]string{"Authorization": ann}}).status, asset)

@@ -95,6 +95,6 @@ func (c *Console) Serve(w http.ResponseWriter, r *http.Request) error {
 	if strings.HasPrefix(r.URL.Path, c.path+"/api/") {
 		return c.read(w, r)
 	}
-	c.ui.ServeHTTP(w, r) // pages, which come with the program
+	c.page(w, r)
 	return nil
 }
