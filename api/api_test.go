@@ -21,6 +21,7 @@ import (
 
 	"millrace/api"
 	"millrace/internal/apikey"
+	"millrace/internal/console"
 	"millrace/internal/dbtest"
 	"millrace/internal/intake"
 	"millrace/internal/postgres"
@@ -72,6 +73,8 @@ func newSite(t *testing.T, change ...func(*api.Options)) *site {
 	go func() { done <- writer.Run(ctx) }()
 	options := api.Options{DB: postgres.NewTenancy(pool, postgres.Intake), Writer: writer, Logger: logger, Metrics: s.registry}
 	s.intake = options.DB
+	options.Console, err = console.New(console.Options{Pool: s.login, Path: api.ConsolePath, Writer: writer, Logger: logger})
+	require.NoError(t, err)
 	for _, f := range change {
 		f(&options)
 	}

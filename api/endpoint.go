@@ -109,15 +109,24 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 // It stands behind limit: a key that hammers costs no transaction each time.
 func (s *Server) authorize(scope apikey.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if key := principal(ctx.Context()); !key.Has(scope) {
-			op := ctx.Operation()
-			asked := audit.Entry{Action: "requested", ResourceType: "route", ResourceID: op.Method + " " + op.Path}
-			s.recordRefusal(ctx.Context(), key.Tenant, asked, scope)
-			s.abort(humagin.Unwrap(ctx), lacks(scope))
+		op := ctx.Operation()
+		if f := s.unauthorized(ctx.Context(), scope, op.Method+" "+op.Path); f != nil {
+			s.abort(humagin.Unwrap(ctx), f)
 			return
 		}
 		next(ctx)
 	}
+}
+
+// unauthorized is the refusal of a request whose key lacks the scope, which the audit
+// log notes with the route; nil when the key has it.
+func (s *Server) unauthorized(ctx context.Context, scope apikey.Scope, route string) *fault.Fault {
+	key := principal(ctx)
+	if key.Has(scope) {
+		return nil
+	}
+	s.recordRefusal(ctx, key.Tenant, audit.Entry{Action: "requested", ResourceType: "route", ResourceID: route}, scope)
+	return lacks(scope)
 }
 
 func lacks(scope apikey.Scope) *fault.Fault {

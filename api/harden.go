@@ -80,6 +80,10 @@ func shareWith(origins []string) gin.HandlerFunc {
 		MaxAge: 600, // seconds
 	})
 	return func(c *gin.Context) {
+		if path := c.Request.URL.Path; path == ConsolePath || strings.HasPrefix(path, ConsolePath+"/") {
+			c.Next() // no other page may read what operators see
+			return
+		}
 		policy.HandlerFunc(c.Writer, c.Request)
 		if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
 			c.Abort()

@@ -32,6 +32,12 @@ func decisions() map[string]apikey.Scope {
 		"GET /openapi-3.0.json":       anybody,
 		"GET /openapi-3.0.yaml":       anybody,
 		"GET /readyz":                 anybody,
+		"GET /ops":                    anybody, // leads to /ops/
+		"GET /ops/*path":              apikey.OpsConsole,
+		"POST /ops/*path":             apikey.OpsConsole,
+		"PUT /ops/*path":              apikey.OpsConsole,
+		"PATCH /ops/*path":            apikey.OpsConsole,
+		"DELETE /ops/*path":           apikey.OpsConsole,
 		"POST /webhooks/resend":       anybody, // the delivery is signed
 		"POST /webhooks/stripe":       anybody, // the delivery is signed
 		"GET /v1/bookings":            apikey.JobsRead,
@@ -146,7 +152,7 @@ func TestScopeMatrix(t *testing.T) {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()
 			method, path, _ := strings.Cut(route, " ")
-			path = strings.NewReplacer("{id}", "1", "*asset", "").Replace(path)
+			path = strings.NewReplacer("{id}", "1", "*asset", "", "*path", "api/states").Replace(path)
 			for presented, c := range credentials {
 				a := s.do(request{method: method, path: path, key: presented, body: map[bool]string{true: "{", false: ""}[method == "POST" || method == "PUT"]})
 				has := false

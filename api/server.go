@@ -40,6 +40,8 @@ type Options struct {
 	ResendEvents ResendEvents
 	// Tokens checks tokens of an identity provider; without it API keys alone are taken.
 	Tokens Tokens
+	// Console is served to operators under ConsolePath; without it there is none.
+	Console Console
 	// TrustedProxies are believed about the client's address (X-Forwarded-For) and
 	// its use of TLS (X-Forwarded-Proto). Default none.
 	TrustedProxies []netip.Prefix
@@ -165,6 +167,7 @@ func (s *Server) routes(api huma.API) {
 	open(s, api, get("/readyz", "Can it serve?"), s.ready)
 	s.engine.GET("/docs", s.docs())
 	s.engine.GET("/docs/*asset", s.docs())
+	s.consoleRoutes()
 	s.engine.GET("/", func(c *gin.Context) { c.Redirect(http.StatusFound, "/docs") })
 }
 

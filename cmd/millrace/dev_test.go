@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/client"
+	"millrace/internal/apikey"
 	"millrace/internal/config"
+	"millrace/internal/dbtest"
 	"millrace/internal/postgres"
 	"millrace/internal/telemetry"
 	"millrace/internal/vault"
@@ -106,6 +109,14 @@ func TestDevShowsAPaymentCapturedAndKeepsItsData(t *testing.T) {
 	require.NoError(t, err)
 	_, err = other.Payment(t.Context(), submission.Payment.ID)
 	require.Error(t, err, "tenant demo2 does not see what tenant demo did")
+	require.Contains(t, out.String(), first["MILLRACE_URL"]+"/ops/")
+	console, err := http.NewRequestWithContext(t.Context(), http.MethodGet, first["MILLRACE_URL"]+"/ops/api/states", http.NoBody)
+	require.NoError(t, err)
+	console.SetBasicAuth("ann", first["MILLRACE_ADMIN_KEY"])
+	answer, err := http.DefaultTransport.RoundTrip(console)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusOK, answer.StatusCode, "the admin's key opens the console")
 	stop()
 
 	key, err := os.Stat(first["ENCRYPTION_KEYS_FILE"])
@@ -133,6 +144,21 @@ func TestDevShowsAPaymentCapturedAndKeepsItsData(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, pending, "nothing is in the clear")
 	stop()
+}
+
+// The home of an older version has an admin's key that lacks the scopes of since then.
+func TestDevReplacesAKeyThatLacksAScope(t *testing.T) {
+	t.Parallel()
+	db := dbtest.New(t)
+	pool := db.Pool(t, postgres.Login)
+	_, old, err := apikey.Create(t.Context(), db.Tenancy(t, postgres.Owner), apikey.Request{Tenant: "demo", Scopes: []apikey.Scope{apikey.OpsAdmin}}, time.Now())
+	require.NoError(t, err)
+	env := devEnv{AdminKey: old}
+	require.NoError(t, env.ensureKeys(t.Context(), pool))
+	require.NotEqual(t, old, env.AdminKey)
+	made := env
+	require.NoError(t, env.ensureKeys(t.Context(), pool))
+	require.Equal(t, made, env)
 }
 
 func TestDevNamesThePortThatIsInUse(t *testing.T) {

@@ -30,6 +30,7 @@ func greet(ctx context.Context, cfg config.Dev, env devEnv, mailboxURL string, o
 	say("")
 	say("  API       %s", env.URL)
 	say("  Try it    %s/docs", env.URL)
+	say("  Console   %s/ops/  (any user name, the password is MILLRACE_ADMIN_KEY of dev.env)", env.URL)
 	say("  Metrics   %s", env.MetricsURL)
 	say("  Gateway   %s", env.StripeBase)
 	if mailboxURL != "" {

@@ -110,6 +110,9 @@ func (f *keysFlags) showNew(cmd *cobra.Command, key apikey.Key, secret string) e
 	hints := &printer{w: cmd.ErrOrStderr()}
 	hints.printf("Key %s of the tenant %s, for %s, expires %s:\n", key.ID, key.Tenant, joinScopes(key.Scopes), orNever(key.ExpiresAt))
 	out.printf("%s\n", secret)
+	if key.Has(apikey.OpsConsole) {
+		hints.printf("It opens the operators' console, where whoever has it sees and controls the jobs of all tenants.\n")
+	}
 	hints.printf("Keep it now: it is not stored and cannot be shown again.\n")
 	return errors.Join(out.err, hints.err)
 }

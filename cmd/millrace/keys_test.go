@@ -78,6 +78,19 @@ func TestKeysCreateWithScopesAndExpiry(t *testing.T) {
 	}
 }
 
+// Nobody makes an operator's key without asking for it, nor without hearing what it is.
+func TestKeysCreateForAnOperator(t *testing.T) {
+	t.Parallel()
+	k := &keyring{db: dbtest.New(t), now: noon()}
+	got := k.keys(t, "create", "--tenant", "acme")
+	require.Equal(t, 0, got.code, got.stderr)
+	require.NotContains(t, got.stderr, "ops:console")
+	require.NotContains(t, got.stderr, "all tenants")
+	got = k.keys(t, "create", "--tenant", "operations", "--scopes", "ops:console")
+	require.Equal(t, 0, got.code, got.stderr)
+	require.Contains(t, got.stderr, "all tenants")
+}
+
 func TestKeysListAndRevoke(t *testing.T) {
 	t.Parallel()
 	k := &keyring{db: dbtest.New(t), now: noon()}

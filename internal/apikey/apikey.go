@@ -35,10 +35,15 @@ const (
 	MetricsWrite Scope = "metrics:write"
 	PHIReveal    Scope = "phi:reveal"
 	OpsAdmin     Scope = "ops:admin"
+	// OpsConsole is the one scope that reaches beyond the key's tenant: it opens the
+	// operators' console, with the jobs of all tenants.
+	OpsConsole Scope = "ops:console"
 )
 
 // Scopes lists every scope.
-func Scopes() []Scope { return []Scope{JobsRead, JobsWrite, MetricsWrite, PHIReveal, OpsAdmin} }
+func Scopes() []Scope {
+	return []Scope{JobsRead, JobsWrite, MetricsWrite, PHIReveal, OpsAdmin, OpsConsole}
+}
 
 const (
 	prefix    = "mrk_"

@@ -44,7 +44,7 @@ func breaches() map[string]breach {
 			files: []string{"api/*.go", "jobs/*.go", "workers/*.go"},
 			imports: []string{
 				"millrace/internal/config", "millrace/internal/program/intakeserver",
-				"millrace/internal/jwtauth", "millrace/internal/resendhook", "millrace/internal/resendmail", "millrace/internal/stripehook", "millrace/internal/stripepay",
+				"millrace/internal/console", "millrace/internal/jwtauth", "millrace/internal/resendhook", "millrace/internal/resendmail", "millrace/internal/stripehook", "millrace/internal/stripepay",
 			},
 		},
 		"domains": {
@@ -79,6 +79,10 @@ func breaches() map[string]breach {
 			files:   []string{"internal/intake/*.go"},
 			imports: []string{"millrace/api", "millrace/workers"},
 		},
+		"console": {
+			files:   []string{"internal/console/*.go"},
+			imports: []string{"millrace/api", "millrace/internal/config", "millrace/internal/program", "millrace/workers"},
+		},
 		"gin": {
 			files:   []string{"cmd/intake/*.go", "internal/payment/*.go", "internal/security/*_test.go", "workers/*.go"},
 			imports: []string{"github.com/danielgtaylor/huma/v2", "github.com/gin-gonic/gin"},
@@ -86,6 +90,10 @@ func breaches() map[string]breach {
 		"river": {
 			files:   []string{"api/*.go", "cmd/worker/*.go", "internal/payment/*.go"},
 			imports: []string{"github.com/riverqueue/river", "github.com/riverqueue/river/riverdriver/riverpgxv5"},
+		},
+		"riverui": {
+			files:   []string{"api/*.go", "internal/intake/*.go", "workers/*.go"},
+			imports: []string{"riverqueue.com/riverui"},
 		},
 		"stripe": {
 			files:   []string{"api/*.go", "internal/payment/*.go", "internal/sandbox/*.go", "workers/*_test.go"},
@@ -132,6 +140,7 @@ func rightful() map[string][]string {
 		"api/*.go":                      {"github.com/danielgtaylor/huma/v2", "github.com/gin-gonic/gin", "millrace/internal/intake", "millrace/internal/payment", "millrace/jobs"},
 		"cmd/intake/*.go":               {"millrace/internal/config", "millrace/internal/program"},
 		"internal/config/*.go":          {"millrace/jobs"},
+		"internal/console/*.go":         {"github.com/riverqueue/river", "millrace/internal/intake", "millrace/jobs", "riverqueue.com/riverui"},
 		"internal/conversation/*.go":    {"millrace/internal/fault", "millrace/internal/phi", "millrace/internal/postgres", "millrace/internal/satisfaction"},
 		"internal/intake/*.go":          {"github.com/riverqueue/river", "millrace/jobs"},
 		"internal/jwtauth/*.go":         {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "millrace/internal/apikey"},
@@ -147,11 +156,10 @@ func rightful() map[string][]string {
 		"internal/sandbox/some_test.go": {"github.com/stripe/stripe-go/v76"},
 		"internal/security/*_test.go":   {"millrace/api", "millrace/internal/program/intakeserver", "millrace/jobs", "millrace/workers"},
 		"internal/strictjson/*.go":      {"millrace/internal/fault"},
-		"internal/telemetry/*.go":       {"github.com/getsentry/sentry-go", "millrace/internal/fault"},
+		"internal/telemetry/*.go":       {"github.com/getsentry/sentry-go", "go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp", "go.opentelemetry.io/otel/sdk/trace", "millrace/internal/fault"},
 		"internal/stripehook/*.go":      {"github.com/stripe/stripe-go/v76", "github.com/stripe/stripe-go/v76/webhook", "millrace/internal/payment"},
 		"internal/stripepay/*.go":       {"github.com/stripe/stripe-go/v76", "millrace/internal/payment"},
 		"internal/stripepay/*_test.go":  {"github.com/stripe/stripe-mock/server", "millrace/internal/sandbox"},
-		"internal/telemetry/*.go":       {"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp", "go.opentelemetry.io/otel/sdk/trace"},
 		"jobs/*.go":                     {"github.com/riverqueue/river", "millrace/internal/payment", "millrace/internal/strictjson"},
 		"migrations/*.go":               {"github.com/riverqueue/river"},
 		"workers/*.go":                  {"go.opentelemetry.io/otel/trace", "github.com/riverqueue/river", "millrace/internal/payment", "millrace/jobs"},

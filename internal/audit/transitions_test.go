@@ -344,7 +344,7 @@ func TestNoRoleGetsAtTheLog(t *testing.T) {
 		require.ErrorAs(t, err, &refusal, "%s: %s", role, sql)
 		require.Contains(t, []string{"42501", "0A000", "42809"}, refusal.Code, "%s: %s: %s", role, sql, refusal.Message)
 	}
-	for _, role := range []postgres.Role{postgres.Intake, postgres.Worker} {
+	for _, role := range []postgres.Role{postgres.Intake, postgres.Worker, postgres.Operator} {
 		for _, table := range tables {
 			for _, statement := range statements {
 				refused(role, fmt.Sprintf(statement, table))

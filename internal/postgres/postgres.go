@@ -19,11 +19,12 @@ import (
 // Role is a database role made by the first migration.
 type Role string
 
-// The roles; see migrations/0001_roles.sql.
+// The roles; see migrations/0001_roles.sql, and 0015_operator.sql for the last.
 const (
-	Owner  Role = "millrace_owner"
-	Intake Role = "millrace_intake"
-	Worker Role = "millrace_worker"
+	Owner    Role = "millrace_owner"
+	Intake   Role = "millrace_intake"
+	Worker   Role = "millrace_worker"
+	Operator Role = "millrace_operator"
 	// Login leaves the connection's own role: for migrations.
 	Login Role = ""
 )

@@ -93,7 +93,7 @@ func TestEveryTenantTableForcesRowSecurity(t *testing.T) {
 		require.True(t, enabled && forced, table)
 		require.Equal(t, string(postgres.Owner), owner, table)
 	}
-	for _, role := range []postgres.Role{postgres.Intake, postgres.Worker} {
+	for _, role := range []postgres.Role{postgres.Intake, postgres.Worker, postgres.Operator} {
 		var dangerous bool
 		require.NoError(t, pool.QueryRow(t.Context(), `
 			SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR EXISTS (SELECT 1 FROM pg_class WHERE relowner = r.oid)

@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"millrace/internal/apikey"
 	"millrace/internal/dbtest"
 	"millrace/internal/postgres"
 )
@@ -133,7 +134,7 @@ func (b bouncer) through(t *testing.T, login string) string {
 func TestTenantsStayApartThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	db := dbtest.New(t)
-	intake, worker := loginURL(t, db, postgres.Intake), loginURL(t, db, postgres.Worker)
+	intake, worker := loginURL(t, db, postgres.Intake, postgres.Operator), loginURL(t, db, postgres.Worker)
 	b := newBouncer(t, intake, worker)
 	s := newSystem(t, db, b.through(t, intake))
 	s.work(b.through(t, worker))
@@ -169,6 +170,17 @@ func TestTenantsStayApartThroughPgBouncer(t *testing.T) {
 			})
 		}
 	}
+	// An operator looks on, as another role over the same connections.
+	operator := s.key("operations", apikey.OpsConsole)
+	group.Go(func() {
+		for range rounds {
+			for _, path := range []string{"/api/jobs?state=completed", "/api/states", "/api/queues", "/api/jobs/" + tenants[0].ids["job"]} {
+				if got := s.do(request{path: "/ops" + path, key: operator}); got.status != http.StatusOK {
+					t.Errorf("the console does not answer %s: %d %s", path, got.status, got.text)
+				}
+			}
+		}
+	})
 	// Others take their turns on the same connections, and leave them in every way.
 	pool, err := postgres.Open(t.Context(), postgres.Options{URL: b.through(t, intake), Role: postgres.Intake})
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -200,17 +201,23 @@ func serve(t *testing.T, handler http.Handler) (address string) {
 	return server.URL
 }
 
-// loginURL connects as a login of production: a member of one role and nothing more.
-func loginURL(t *testing.T, db *dbtest.DB, role postgres.Role) string {
+// loginURL connects as a login of production: a member of the roles, of which most
+// programs need one, and nothing more.
+func loginURL(t *testing.T, db *dbtest.DB, role postgres.Role, more ...postgres.Role) string {
 	t.Helper()
 	u, err := url.Parse(db.URL)
 	require.NoError(t, err)
 	name := strings.TrimPrefix(u.Path, "/") + "_" + strings.TrimPrefix(string(role), "millrace_")
+	roles := string(role)
+	for _, other := range more {
+		name += "_" + strings.TrimPrefix(string(other), "millrace_")
+		roles += ", " + string(other)
+	}
 	login := db.Pool(t, postgres.Login)
 	var there bool
 	require.NoError(t, login.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", name).Scan(&there))
 	if !there {
-		_, err = login.Exec(t.Context(), "CREATE ROLE "+name+" LOGIN PASSWORD 'of-a-test' IN ROLE "+string(role))
+		_, err = login.Exec(t.Context(), "CREATE ROLE "+name+" LOGIN PASSWORD 'of-a-test' IN ROLE "+roles)
 		require.NoError(t, err)
 		t.Cleanup(func() {
 			// Roles are of the whole server. Sessions of it end before the role can go.
@@ -225,11 +232,12 @@ func loginURL(t *testing.T, db *dbtest.DB, role postgres.Role) string {
 	return u.String()
 }
 
-// key makes an API key of the tenant with the scopes, or all.
+// key makes an API key of the tenant with the scopes, or all that reach no further
+// than the tenant.
 func (s *system) key(tenant string, scopes ...apikey.Scope) string {
 	s.t.Helper()
 	if len(scopes) == 0 {
-		scopes = apikey.Scopes()
+		scopes = slices.DeleteFunc(apikey.Scopes(), func(scope apikey.Scope) bool { return scope == apikey.OpsConsole })
 	}
 	_, key, err := apikey.Create(s.t.Context(), s.owner, apikey.Request{Tenant: tenant, Scopes: scopes}, time.Now())
 	require.NoError(s.t, err)

@@ -3,6 +3,7 @@
 //	request ──► api ──► intake.Writer ──► Postgres (ledger, domain rows, jobs)
 //	             └────► ratelimit.Limiter ──► Redis, if there is one
 //	Stripe  ──► api ──► stripehook (is it Stripe's?) ──► intake.Writer
+//	operator ─► api ──► console ──► Postgres (all tenants' jobs, to read), intake.Writer
 //	scrape  ──► metrics listener
 package intakeserver
 
@@ -19,6 +20,7 @@ import (
 	"millrace/api"
 	"millrace/internal/apikey"
 	"millrace/internal/config"
+	"millrace/internal/console"
 	"millrace/internal/intake"
 	"millrace/internal/jwtauth"
 	"millrace/internal/postgres"
@@ -103,6 +105,16 @@ func Run(ctx context.Context, opts Options) error {
 		}
 	}
 	if options.Tokens, err = tokens(opts, options.DB); err != nil {
+		return err
+	}
+	operators, err := postgres.Open(ctx, postgres.Options{
+		URL: opts.DatabaseURL.Reveal(), Role: postgres.Login, MaxConns: console.MaxConns, Application: "millrace-console",
+	})
+	if err != nil {
+		return err
+	}
+	defer operators.Close()
+	if options.Console, err = console.New(console.Options{Pool: operators, Path: api.ConsolePath, Writer: writer, Logger: opts.Logger}); err != nil {
 		return err
 	}
 	program.TellEncryption(ctx, opts.Logger, opts.Keys)
