@@ -51,8 +51,7 @@ func Digest() (string, error) {
 const lockKey = 0x6d696c6c72616365
 
 // Migrator runs migrations as the login of its pool, which must be able to
-// create roles, or find millrace_owner, millrace_intake and millrace_worker
-// already there.
+// create roles, or find those of package postgres already there.
 type Migrator struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger

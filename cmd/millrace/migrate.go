@@ -20,9 +20,9 @@ func migrateCommand() *cobra.Command {
 		Short: "Bring the database's schema up or down",
 		Long: `Migrate the database of DATABASE_URL, else that of dev.env: River's migrations and Millrace's, in one order.
 
-The login must be able to create roles, or find millrace_owner, millrace_intake
-and millrace_worker there and be a member of each. Programs of the version before
-go on working while and after ` + "`migrate up`" + ` runs.`,
+The login must be able to create roles, or find millrace_owner, millrace_intake,
+millrace_worker and millrace_operator there and be a member of each. Programs of
+the version before go on working while and after ` + "`migrate up`" + ` runs.`,
 		Example: `  DATABASE_URL=postgres://admin@db/millrace millrace migrate up
   millrace migrate status --json`,
 	}

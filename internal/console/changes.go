@@ -28,8 +28,7 @@ const (
 )
 
 // offers is what becomes of each change that River UI offers, by its pattern. One that
-//
-//	is not here is refused; a test insists that River UI offers no other.
+// is not here is refused; a test insists that River UI offers no other.
 func (c *Console) offers() map[string]func(*http.Request) error {
 	return map[string]func(*http.Request) error{
 		"POST /api/jobs/cancel": c.eachJob("cancelled", c.operator.Cancel),

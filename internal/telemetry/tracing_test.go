@@ -108,6 +108,17 @@ func TestLinesNameTheSpanTheyAreWrittenIn(t *testing.T) {
 	}
 }
 
+func TestSentryIsToldOfTheSpan(t *testing.T) {
+	t.Parallel()
+	logger, _, server, tracker := told(t, nil)
+	ctx, span := sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample())).Tracer("test").Start(t.Context(), "work")
+	logger.ErrorContext(ctx, "hello")
+	tracker.Close()
+	require.Len(t, server.Events(), 1)
+	require.Equal(t, span.SpanContext().TraceID().String(), server.Events()[0].Tags["trace_id"])
+	require.Equal(t, span.SpanContext().SpanID().String(), server.Events()[0].Tags["span_id"])
+}
+
 func TestSpansHoldTheCodeOfAnErrorOnly(t *testing.T) {
 	t.Parallel()
 	recorder := tracetest.NewSpanRecorder()
