@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew") //nolint:gochecknoglobals // a test flag
 
+// sameDay finds slots: that of a sample can be booked, and so has another day tomorrow.
+var sameDay = regexp.MustCompile(`default\.\d{8}T`)
+
 // The contract as clients see it: a change of it shows in review.
 func TestTheContractIsTheGoldenOne(t *testing.T) {
 	t.Parallel()
@@ -21,7 +25,7 @@ func TestTheContractIsTheGoldenOne(t *testing.T) {
 	a := newSite(t).do(request{method: "GET", path: "/openapi.json"})
 	require.Equal(t, 200, a.status)
 	var got bytes.Buffer
-	require.NoError(t, json.Indent(&got, []byte(a.text), "", "  "))
+	require.NoError(t, json.Indent(&got, sameDay.ReplaceAll([]byte(a.text), []byte("default.20261124T")), "", "  "))
 	if *update {
 		require.NoError(t, os.WriteFile(golden, got.Bytes(), 0o600))
 	}

@@ -59,14 +59,14 @@ func newMemory(now func() time.Time) *memory {
 // get returns the answer to a question: one that is kept, else a new one, for which
 // all who ask at the same time wait together.
 func (m *memory) get(question string, ask func() answer) answer {
-	m.mu.Lock()
-	k, ok := m.kept.Get(question)
-	changes := m.changes
-	m.mu.Unlock()
-	if ok && m.now().Before(k.until) {
-		return k.answer
+	known, changes, ok := m.known(question)
+	if ok {
+		return known
 	}
 	asked, _, _ := m.flight.Do(strconv.Itoa(changes)+" "+question, func() (any, error) {
+		if known, _, ok := m.known(question); ok {
+			return known, nil // whoever asked it first was just about to end
+		}
 		started := m.now()
 		a := ask()
 		m.keep(question, a, m.now().Sub(started), changes)
@@ -74,6 +74,14 @@ func (m *memory) get(question string, ask func() answer) answer {
 	})
 	a, _ := asked.(answer)
 	return a
+}
+
+// known returns the answer that is kept, and how many changes there were before it.
+func (m *memory) known(question string) (a answer, changes int, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, ok := m.kept.Get(question)
+	return k.answer, m.changes, ok && m.now().Before(k.until)
 }
 
 func (m *memory) keep(question string, a answer, took time.Duration, changes int) {

@@ -429,8 +429,9 @@ func TestOWASPAPI9ImproperInventoryManagement(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "api", "testdata", "openapi.json"))
 	require.NoError(t, err)
 	var reviewed, running struct{ Paths map[string]any }
-	require.NoError(t, json.Unmarshal(text, &reviewed))
-	require.NoError(t, json.Unmarshal([]byte(s.do(request{path: "/openapi.json"}).text), &running))
+	slot := regexp.MustCompile(`default\.\d{8}T`) // that of a sample can be booked, and so has another day tomorrow
+	require.NoError(t, json.Unmarshal(slot.ReplaceAll(text, nil), &reviewed))
+	require.NoError(t, json.Unmarshal(slot.ReplaceAll([]byte(s.do(request{path: "/openapi.json"}).text), nil), &running))
 	require.Equal(t, reviewed.Paths, running.Paths)
 	for path := range running.Paths {
 		require.Regexp(t, `^/(v1/|webhooks/|healthz$|readyz$)`, path)
