@@ -43,13 +43,8 @@ func TestAFetchReadsNoMoreThanItTakes(t *testing.T) {
 	require.NoError(t, err)
 
 	asked := &lastQuery{}
-	cfg, err := pgxpool.ParseConfig(db.URL)
-	require.NoError(t, err)
+	cfg := db.Pool(t, postgres.Worker).Config()
 	cfg.ConnConfig.Tracer = asked
-	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SET ROLE "+string(postgres.Worker))
-		return err
-	}
 	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
