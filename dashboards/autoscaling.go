@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"text/template"
 	"time"
 
@@ -36,7 +36,7 @@ func autoscaling() ([]file, error) {
 		{"hpa.yaml", hpaManifest},
 		{"prometheus-adapter-values.yaml", adapterManifest},
 	} {
-		parsed, err := template.New(manifest.name).Parse(manifest.text)
+		parsed, err := template.New(manifest.name).Funcs(template.FuncMap{"behavior": behavior}).Parse(manifest.text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", manifest.name, err)
 		}
@@ -47,6 +47,12 @@ func autoscaling() ([]file, error) {
 		all = append(all, file{filepath.Join("autoscaling", manifest.name), text.Bytes()})
 	}
 	return all, nil
+}
+
+// behavior is how fast an HPA, or KEDA's, follows, so many spaces further in.
+func behavior(indent int) string {
+	margin := strings.Repeat(" ", indent)
+	return margin + strings.ReplaceAll(scalingBehavior, "\n", "\n"+margin)
 }
 
 // scaling is what the manifests are made of.
@@ -80,25 +86,14 @@ func newScaling() scaling {
 		Utilisation: goal.Utilisation, Percent: int(goal.Utilisation * 100),
 		Stop: workers.DefaultStopTimeout,
 	}
-	for _, queue := range jobs.Queues() {
+	for _, queue := range backlogs(jobs.Catalog()) {
 		s.Queues = append(s.Queues, scaledQueue{
-			Name: queue.Name,
-			Load: loadQuery(queue.Name),
-			Age:  ageQuery(queue.Name), Target: strconv.FormatFloat(tightest(queue.Name).Seconds(), 'f', -1, 64),
+			Name: queue.name,
+			Load: loadQuery(queue.name),
+			Age:  ageQuery(queue.name), Target: decimal(queue.target.Seconds()),
 		})
 	}
 	return s
-}
-
-// tightest returns the tightest target of a queue's kinds.
-func tightest(queue string) time.Duration {
-	var target time.Duration
-	for _, kind := range jobs.Catalog() {
-		if kind.Queue == queue && (target == 0 || kind.Policy.Target < target) {
-			target = kind.Policy.Target
-		}
-	}
-	return target
 }
 
 // loadQuery is the slots that a queue needs, those that were busy and those that

@@ -67,6 +67,22 @@ spec:
     matchLabels: {app.kubernetes.io/name: millrace, app.kubernetes.io/component: worker}
 `
 
+// scalingBehavior is what both ways of scaling share.
+const scalingBehavior = `behavior:
+  scaleUp:
+    # At once, and at most twice as many or four more in half a minute.
+    stabilizationWindowSeconds: 0
+    selectPolicy: Max
+    policies:
+      - {type: Percent, value: 100, periodSeconds: 30}
+      - {type: Pods, value: 4, periodSeconds: 30}
+  scaleDown:
+    # Slowly: every worker that goes drains, and a load of five minutes ago may come back.
+    stabilizationWindowSeconds: 300
+    selectPolicy: Max
+    policies:
+      - {type: Pods, value: 1, periodSeconds: 60}`
+
 const kedaManifest = `# Scales the workers with KEDA (2.17 or newer), or hpa.yaml does without it: never both.
 # Replace the address of Prometheus; see docs/scaling.md.
 # Generated from the catalogue of jobs: go generate ./dashboards
@@ -90,20 +106,7 @@ spec:
     behavior: currentReplicasIfHigher
   advanced:
     horizontalPodAutoscalerConfig:
-      behavior:
-        scaleUp:
-          # At once, and at most twice as many or four more in half a minute.
-          stabilizationWindowSeconds: 0
-          selectPolicy: Max
-          policies:
-            - {type: Percent, value: 100, periodSeconds: 30}
-            - {type: Pods, value: 4, periodSeconds: 30}
-        scaleDown:
-          # Slowly: every worker that goes drains, and a load of five minutes ago may come back.
-          stabilizationWindowSeconds: 300
-          selectPolicy: Max
-          policies:
-            - {type: Pods, value: 1, periodSeconds: 60}
+{{behavior 6}}
   # Two triggers a queue, of which the one that asks for the most decides. ignoreNullValues
   # "false" makes "no data" an error, for the fallback, and not a 0, which would mean idle.
   triggers:
@@ -147,20 +150,7 @@ spec:
   minReplicas: {{.Min}}
   # {{.Max}} workers open up to {{.Connections}} database connections.
   maxReplicas: {{.Max}}
-  behavior:
-    scaleUp:
-      # At once, and at most twice as many or four more in half a minute.
-      stabilizationWindowSeconds: 0
-      selectPolicy: Max
-      policies:
-        - {type: Percent, value: 100, periodSeconds: 30}
-        - {type: Pods, value: 4, periodSeconds: 30}
-    scaleDown:
-      # Slowly: every worker that goes drains, and a load of five minutes ago may come back.
-      stabilizationWindowSeconds: 300
-      selectPolicy: Max
-      policies:
-        - {type: Pods, value: 1, periodSeconds: 60}
+{{behavior 2}}
   # Two a queue, of which the one that asks for the most decides.
   metrics:
 {{- range .Queues}}
